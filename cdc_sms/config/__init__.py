@@ -1,0 +1,1 @@
+"""The configuration: typed sections with their defaults and help, and how they are read."""

@@ -1,0 +1,352 @@
+"""Every setting once: its name, type, default, unit and help text.
+
+The reference page is generated from here. Sections are frozen; nothing outside
+``config/load.py`` reads a file or the environment.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+
+
+class Section(BaseModel):
+    """A section of the configuration file: frozen, and an unknown key in it is a mistake."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+Seconds = Annotated[float, Field(gt=0, le=86_400)]
+Word = Annotated[str, Field(min_length=1), Field(coerce_numbers_to_str=True)]
+
+
+class SourceSettings(Section):
+    """``[source]``: the business database."""
+
+    type: Literal["postgres"] = Field("postgres", description="The database's kind.")
+    dsn: str = Field(
+        description=(
+            "Where it is: `postgresql://user@host:5432/database`, with any libpq option as a "
+            "query parameter (`?sslmode=verify-full`). No password in it."
+        )
+    )
+    password: SecretStr | None = Field(
+        None,
+        description=(
+            "The user's password: from `CDC_SMS_SOURCE__PASSWORD`, or from the file that "
+            "`CDC_SMS_SOURCE__PASSWORD_FILE` names. Libpq's own ways (`.pgpass`, `PGPASSWORD`) "
+            "work as well."
+        ),
+    )
+
+
+class ColumnSettings(Section):
+    """``[table.columns]``: which column holds what; only these are read, only some written."""
+
+    key: tuple[str, ...] = Field(
+        min_length=1,
+        description="The primary key's column, or a list of them in the key's order.",
+    )
+    recipient: str = Field(description="Read: the telephone number, in any usual form.")
+    text: str = Field(description="Read: the message's text.")
+    sender: str | None = Field(None, description="Read: the sender's name; empty: the provider's.")
+    status: str | None = Field(
+        None, description="Read and written: the status word; without it the table is only read."
+    )
+    created_at: str | None = Field(
+        None,
+        description=(
+            "Read: a time that an INSERT sets and nothing changes. With the key it says which "
+            "message a row is; without it a key must never be used again."
+        ),
+    )
+    send_after: str | None = Field(None, description="Read: not to be sent before this time.")
+    expires_at: str | None = Field(None, description="Read: not to be sent after this time.")
+    provider_message_id: str | None = Field(None, description="Written: the provider's id.")
+    sent_at: str | None = Field(None, description="Written: when the provider accepted it.")
+    error_text: str | None = Field(None, description="Written: why it failed, for a person.")
+    attempts: str | None = Field(None, description="Written: how often it was tried.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_key_column_is_a_list_of_one(cls, value: object) -> object:
+        if isinstance(value, dict) and isinstance(value.get("key"), str):
+            return {**value, "key": tuple(part.strip() for part in value["key"].split(","))}
+        return value
+
+    @model_validator(mode="after")
+    def _written_columns_are_no_key(self) -> "ColumnSettings":
+        written = {
+            name: getattr(self, name)
+            for name in ("status", "provider_message_id", "sent_at", "error_text", "attempts")
+            if getattr(self, name) is not None
+        }
+        for name, column in written.items():
+            if column in self.key or column == self.created_at:
+                raise ValueError(
+                    f"{name} is written and can't be a column that says which message a row is"
+                )
+        if self.status is None and written:
+            raise ValueError(
+                "a table without a status column is never written: "
+                f"map status, or leave out {', '.join(sorted(written))}"
+            )
+        columns = [*self.key, *(v for k, v in self.model_dump().items() if k != "key" and v)]
+        twice = sorted({column for column in columns if columns.count(column) > 1})
+        if twice:
+            raise ValueError(f"mapped twice: {', '.join(twice)}")
+        return self
+
+
+class StatusSettings(Section):
+    """``[table.status]``: the words of the status column; numbers are words too."""
+
+    pending: Word = Field("pending", description="The word of a row that is to be sent.")
+    sending: Word | None = Field(
+        None, description="Written while a request is under way; left out: not written."
+    )
+    sent: Word = Field("sent", description="Written when the provider accepted the message.")
+    failed: Word = Field("failed", description="Written when it was given up.")
+    expired: Word | None = Field(
+        None, description="Written when its time ran out; left out: the word of `failed`."
+    )
+
+    @model_validator(mode="after")
+    def _words_differ(self) -> "StatusSettings":
+        words = [self.pending, self.sent, self.failed, *filter(None, [self.sending])]
+        taken = {self.pending, self.sent, *filter(None, [self.sending])}
+        if len(set(words)) < len(words) or self.expired in taken:
+            raise ValueError("each status needs a word of its own (only expired may equal failed)")
+        return self
+
+
+class TableSettings(Section):
+    """``[table]``: the table that the business software inserts into."""
+
+    name: str = Field(description="Its name, with the schema where it isn't `public`.")
+    columns: ColumnSettings
+    status: StatusSettings = StatusSettings()
+
+    @property
+    def schema_and_table(self) -> tuple[str, str]:
+        """Return the schema (``public`` by default) and the table's bare name."""
+        schema, dot, table = self.name.partition(".")
+        return (schema, table) if dot else ("public", schema)
+
+
+class LedgerSettings(Section):
+    """``[ledger]``: the tables that cdc-sms keeps beside the business table."""
+
+    schema_name: str = Field(
+        "public", description="The schema that `cdc-sms migrate` makes its tables in."
+    )
+    lock_timeout_s: Seconds = Field(
+        1.0, description="How long a statement waits for a lock before the row is owed; seconds."
+    )
+
+
+class KafkaSettings(Section):
+    """``[kafka]``: the broker, its topics, and any setting of its client library."""
+
+    bootstrap_servers: str = Field(
+        description="`host:port` of one or more brokers, separated by commas."
+    )
+    prefix: str = Field(
+        "cdc-sms", pattern=r"^[A-Za-z0-9._-]{1,100}$", description="What its topics start with."
+    )
+    partitions: int = Field(
+        12, ge=1, le=1000, description="Partitions of the outbox: the most members that can share."
+    )
+    replication_factor: int = Field(
+        -1, ge=-1, description="Replicas of each topic; -1: the broker's own default."
+    )
+    verify_topics: bool = Field(
+        True, description="Check the topics' settings at start; off only for brokers without it."
+    )
+    group_id: str | None = Field(None, description="The consumer group; default `<prefix>.deliver`.")
+    group_protocol: Literal["auto", "consumer", "classic"] = Field(
+        "auto",
+        description="`consumer` is KIP-848, `classic` the older one, `auto` what the broker has.",
+    )
+    security_protocol: Literal["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"] = Field(
+        "plaintext", description="How to connect."
+    )
+    ssl_ca_location: str | None = Field(None, description="File of the CA that signed the broker.")
+    sasl_mechanism: str | None = Field(None, description="`PLAIN`, `SCRAM-SHA-512`, …")
+    sasl_username: str | None = Field(None, description="The user's name for SASL.")
+    sasl_password: SecretStr | None = Field(
+        None, description="Its password: environment or `…_FILE` only."
+    )
+    librdkafka: dict[str, str | int | float | bool] = Field(
+        default_factory=dict, description="Any setting of librdkafka, by its own name."
+    )
+
+    @property
+    def outbox(self) -> str:
+        """Return the topic of change events."""
+        return f"{self.prefix}.outbox"
+
+    @property
+    def dlq(self) -> str:
+        """Return the topic of dead letters."""
+        return f"{self.prefix}.dlq"
+
+    @property
+    def deliver_group(self) -> str:
+        """Return the consumer group's id."""
+        return self.group_id or f"{self.prefix}.deliver"
+
+
+class CaptureSettings(Section):
+    """``[capture]``: who reads the log, and how."""
+
+    reader: Literal["builtin", "debezium"] = Field(
+        "builtin",
+        description="`debezium`: a connector on Kafka Connect captures; `run` starts no capture.",
+    )
+    slot: str = Field(
+        "cdc_sms", pattern=r"^[a-z0-9_]{1,63}$", description="The replication slot's name."
+    )
+    publication: str = Field(
+        "cdc_sms", pattern=r"^[a-z0-9_]{1,63}$", description="The publication's name."
+    )
+    max_record_bytes: int = Field(
+        4_128_768,
+        ge=10_000,
+        description="A larger record is produced with its key and what fits; bytes.",
+    )
+    address: str = Field(
+        "127.0.0.1:8081", description="Where this role answers health, status and metrics."
+    )
+
+
+class DeliverSettings(Section):
+    """``[deliver]``: the consumer group that sends."""
+
+    providers: tuple[str, ...] = Field(
+        ("justsend",), min_length=1, max_length=1, description="The provider to send through."
+    )
+    senders: int = Field(
+        16, ge=1, le=256, description="Requests in flight at most: also the most that a crash leaves in doubt."
+    )
+    request_deadline_s: Seconds = Field(
+        30.0, description="The total time of one request, connecting included; seconds."
+    )
+    lease_s: Seconds = Field(
+        90.0, description="How long a claim holds; seconds, more than twice the deadline."
+    )
+    lease_grace_s: Seconds = Field(
+        30.0, description="What is added before a claim that ran out is called in doubt; seconds."
+    )
+    shutdown_grace_s: Seconds = Field(
+        40.0, description="How long a stop waits for what is in flight; seconds."
+    )
+    max_attempts: int = Field(8, ge=1, le=100, description="Attempts before it is dead-lettered.")
+    first_retry_s: Seconds = Field(5.0, description="The pause after the first failure; seconds.")
+    longest_retry_s: Seconds = Field(900.0, description="The longest pause; seconds.")
+    doubt: Literal["resend", "hold"] = Field(
+        "resend",
+        description="What is done once about a message in doubt; `hold`: a person decides.",
+    )
+    doubt_pause_s: Seconds = Field(
+        60.0, description="How long a message in doubt waits before it is sent again; seconds."
+    )
+    breaker_failures: int = Field(
+        5, ge=1, description="Failures in a row that open the breaker."
+    )
+    breaker_pause_s: Seconds = Field(
+        30.0, description="How long the breaker stays open before a probe; seconds."
+    )
+    region: str = Field(
+        "PL", pattern=r"^[A-Z]{2}$", description="The country of numbers without a prefix."
+    )
+    max_open_records: int = Field(
+        1000, ge=10, description="Unfinished records a partition before it is paused."
+    )
+    address: str = Field(
+        "127.0.0.1:8082", description="Where this role answers health, status and metrics."
+    )
+
+    @model_validator(mode="after")
+    def _times_fit(self) -> "DeliverSettings":
+        if self.lease_s < self.request_deadline_s * 1.5:
+            raise ValueError("lease_s must be at least one and a half times request_deadline_s")
+        if self.shutdown_grace_s <= self.request_deadline_s:
+            raise ValueError("shutdown_grace_s must be longer than request_deadline_s")
+        return self
+
+
+class ProviderSettings(Section):
+    """``[providers.<name>]``: one account at a provider."""
+
+    type: Literal["justsend"] = Field("justsend", description="The provider's kind.")
+    url: str = Field(
+        "https://justsend.pl/api/rest", pattern=r"^https?://", description="The API's base address."
+    )
+    key: SecretStr | None = Field(
+        None,
+        description=(
+            "The `App-Key`: from `CDC_SMS_PROVIDERS__<NAME>__KEY`, or from the file that "
+            "`…__KEY_FILE` names, which is read again when it changes."
+        ),
+    )
+    key_file: str | None = Field(None, description="The file that holds the key.")
+    sender: str | None = Field(
+        None, description="The sender's name for rows that name none; at most 11 characters."
+    )
+    variant: Literal["ECO", "FULL", "PRO", "ECO_RESP", "PRO_RESP", "DV", "TEST"] = Field(
+        "PRO", description="The `bulkVariant`."
+    )
+    submit: Literal["single"] = Field("single", description="How a message is handed over.")
+    double_encode: bool | None = Field(
+        None, description="`doubleEncode` of the request; left out: not sent."
+    )
+    connect_timeout_s: Seconds = Field(5.0, description="Time to connect; seconds.")
+    max_segments: int = Field(
+        6, ge=1, le=255, description="A longer text is refused before it is sent; SMS segments."
+    )
+    limit_pause_s: Seconds = Field(
+        60.0, description="How long LIMIT_EXCEEDED without a Retry-After pauses; seconds."
+    )
+    classes: dict[str, Literal["transient", "permanent", "account", "in_doubt"]] = Field(
+        default_factory=dict, description="Another class for a response code: `CODE = \"class\"`."
+    )
+
+
+class ServeSettings(Section):
+    """``[serve]``: the HTTP side."""
+
+    address: str = Field("127.0.0.1:8080", description="Where `serve` answers.")
+    roles: tuple[str, ...] = Field(
+        ("http://127.0.0.1:8081", "http://127.0.0.1:8082"),
+        description="The other roles' addresses, which `status` asks.",
+    )
+
+
+class LoggingSettings(Section):
+    """``[logging]``: what is said, and in which form."""
+
+    format: Literal["auto", "json", "text"] = Field(
+        "auto", description="`auto`: readable lines on a terminal, JSON lines elsewhere."
+    )
+    level: Literal["debug", "info", "warning", "error"] = Field("info", description="From where.")
+
+
+class Sections(Section):
+    """The whole configuration."""
+
+    source: SourceSettings
+    table: TableSettings
+    ledger: LedgerSettings = LedgerSettings()
+    kafka: KafkaSettings
+    capture: CaptureSettings = CaptureSettings()
+    deliver: DeliverSettings = DeliverSettings()
+    providers: dict[str, ProviderSettings] = Field(min_length=1)
+    serve: ServeSettings = ServeSettings()
+    logging: LoggingSettings = LoggingSettings()
+
+    @model_validator(mode="after")
+    def _providers_exist(self) -> "Sections":
+        for name in self.deliver.providers:
+            if name not in self.providers:
+                raise ValueError(f"deliver.providers names {name!r}: add [providers.{name}]")
+        return self

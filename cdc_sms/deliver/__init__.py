@@ -1,0 +1,1 @@
+"""The topic's records to the provider, settled in the ledger, committed."""

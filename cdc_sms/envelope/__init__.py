@@ -1,0 +1,1 @@
+"""The record's wire format: Debezium's change event in JSON, pure."""

@@ -1,0 +1,1 @@
+"""The broker: topics, producer, consumer, offsets; the only folder that imports its client."""

@@ -1,0 +1,38 @@
+"""One row's change as captured from a database's log or a snapshot; not its form on the topic."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Operation(StrEnum):
+    """What happened to the row, in Debezium's letters."""
+
+    CREATE = "c"
+    READ = "r"
+    UPDATE = "u"
+    DELETE = "d"
+    OTHER = "?"
+    """Truncate, message, or a letter that we don't know: carries no message."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeEvent:
+    """A change event as read back from the topic.
+
+    Attributes:
+        key: the primary key's columns by name, as JSON values in Debezium's encoding.
+        key_types: for a key that came with the schema wrapper, each column's schema:
+            Debezium's logical name (``io.debezium.time.MicroTimestamp``) or the plain type;
+            empty without a wrapper.
+        operation: what happened.
+        after: the row's columns by name after the change; None where the event has none.
+        transaction_id: the database's own id of the transaction (PostgreSQL: the 32-bit xid);
+            None for snapshot rows and for records that we emitted again.
+    """
+
+    key: Mapping[str, object]
+    operation: Operation
+    after: Mapping[str, object] | None = None
+    transaction_id: int | None = None
+    key_types: Mapping[str, str] = field(default_factory=dict[str, str])

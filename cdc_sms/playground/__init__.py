@@ -1,0 +1,1 @@
+"""What a demo or a dry run starts in place of the real things."""

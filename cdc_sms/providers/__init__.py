@@ -1,0 +1,1 @@
+"""SMS providers over HTTP: one folder each, one table of failures each."""

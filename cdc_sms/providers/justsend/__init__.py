@@ -1,0 +1,1 @@
+"""Digital Virgo's JustSend, contract v2."""

@@ -1,0 +1,1 @@
+"""The databases' logs, read into change events: one folder each."""

@@ -1,0 +1,1 @@
+"""PostgreSQL's WAL by logical replication, decoded by pgoutput."""
