@@ -4,9 +4,19 @@ The reference page is generated from here. Sections are frozen; nothing outside
 ``config/load.py`` reads a file or the environment.
 """
 
+import re
 from typing import Annotated, Literal
+from urllib.parse import parse_qs, urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    field_validator,
+    model_validator,
+)
 
 
 class Section(BaseModel):
@@ -19,11 +29,44 @@ Seconds = Annotated[float, Field(gt=0, le=86_400)]
 Word = Annotated[str, Field(min_length=1), Field(coerce_numbers_to_str=True)]
 
 
+def _address(value: str) -> str:
+    host, _, port = value.rpartition(":")
+    if not (host and port.isdecimal() and int(port) < 65_536) or "//" in value:
+        raise ValueError("an address has the form host:port, for example 127.0.0.1:8080")
+    return value
+
+
+def _role_url(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.path.strip("/"):
+        raise ValueError("a role's address has the form http://host:port")
+    return value.rstrip("/")
+
+
+def _postgres_dsn(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in ("postgresql", "postgres"):
+        raise ValueError("it must have the form postgresql://user@host:5432/database")
+    if not parts.path.strip("/") and "dbname" not in parse_qs(parts.query):
+        raise ValueError("it names no database: postgresql://user@host:5432/database")
+    if parts.password is not None or "password" in parse_qs(parts.query):
+        raise ValueError(
+            "no password may stand in it: "
+            "set CDC_SMS_SOURCE__PASSWORD, or let CDC_SMS_SOURCE__PASSWORD_FILE name its file"
+        )
+    return value
+
+
+Address = Annotated[str, AfterValidator(_address)]
+RoleUrl = Annotated[str, AfterValidator(_role_url)]
+PostgresDsn = Annotated[str, AfterValidator(_postgres_dsn)]
+
+
 class SourceSettings(Section):
     """``[source]``: the business database."""
 
     type: Literal["postgres"] = Field("postgres", description="The database's kind.")
-    dsn: str = Field(
+    dsn: PostgresDsn = Field(
         description=(
             "Where it is: `postgresql://user@host:5432/database`, with any libpq option as a "
             "query parameter (`?sslmode=verify-full`). No password in it."
@@ -123,6 +166,9 @@ class TableSettings(Section):
     """``[table]``: the table that the business software inserts into."""
 
     name: str = Field(description="Its name, with the schema where it isn't `public`.")
+    time_zone: str = Field(
+        "UTC", description="The zone of its times without one, for example `Europe/Warsaw`."
+    )
     columns: ColumnSettings
     status: StatusSettings = StatusSettings()
 
@@ -162,7 +208,9 @@ class KafkaSettings(Section):
     verify_topics: bool = Field(
         True, description="Check the topics' settings at start; off only for brokers without it."
     )
-    group_id: str | None = Field(None, description="The consumer group; default `<prefix>.deliver`.")
+    group_id: str | None = Field(
+        None, description="The consumer group; default `<prefix>.deliver`."
+    )
     group_protocol: Literal["auto", "consumer", "classic"] = Field(
         "auto",
         description="`consumer` is KIP-848, `classic` the older one, `auto` what the broker has.",
@@ -171,7 +219,9 @@ class KafkaSettings(Section):
         "plaintext", description="How to connect."
     )
     ssl_ca_location: str | None = Field(None, description="File of the CA that signed the broker.")
-    sasl_mechanism: str | None = Field(None, description="`PLAIN`, `SCRAM-SHA-512`, …")
+    sasl_mechanism: str | None = Field(
+        None, description="How we prove who we are: `PLAIN`, `SCRAM-SHA-512` and others."
+    )
     sasl_username: str | None = Field(None, description="The user's name for SASL.")
     sasl_password: SecretStr | None = Field(
         None, description="Its password: environment or `…_FILE` only."
@@ -214,7 +264,7 @@ class CaptureSettings(Section):
         ge=10_000,
         description="A larger record is produced with its key and what fits; bytes.",
     )
-    address: str = Field(
+    address: Address = Field(
         "127.0.0.1:8081", description="Where this role answers health, status and metrics."
     )
 
@@ -226,7 +276,10 @@ class DeliverSettings(Section):
         ("justsend",), min_length=1, max_length=1, description="The provider to send through."
     )
     senders: int = Field(
-        16, ge=1, le=256, description="Requests in flight at most: also the most that a crash leaves in doubt."
+        16,
+        ge=1,
+        le=256,
+        description="Requests in flight at most: also the most that a crash leaves in doubt.",
     )
     request_deadline_s: Seconds = Field(
         30.0, description="The total time of one request, connecting included; seconds."
@@ -250,11 +303,15 @@ class DeliverSettings(Section):
     doubt_pause_s: Seconds = Field(
         60.0, description="How long a message in doubt waits before it is sent again; seconds."
     )
-    breaker_failures: int = Field(
-        5, ge=1, description="Failures in a row that open the breaker."
-    )
+    breaker_failures: int = Field(5, ge=1, description="Failures in a row that open the breaker.")
     breaker_pause_s: Seconds = Field(
         30.0, description="How long the breaker stays open before a probe; seconds."
+    )
+    keeper_s: Seconds = Field(
+        15.0, description="How often the keeper looks at the ledger for what is overdue; seconds."
+    )
+    overdue_s: Seconds = Field(
+        300.0, description="How long after its due time a message is emitted again; seconds."
     )
     region: str = Field(
         "PL", pattern=r"^[A-Z]{2}$", description="The country of numbers without a prefix."
@@ -262,7 +319,7 @@ class DeliverSettings(Section):
     max_open_records: int = Field(
         1000, ge=10, description="Unfinished records a partition before it is paused."
     )
-    address: str = Field(
+    address: Address = Field(
         "127.0.0.1:8082", description="Where this role answers health, status and metrics."
     )
 
@@ -308,15 +365,21 @@ class ProviderSettings(Section):
         60.0, description="How long LIMIT_EXCEEDED without a Retry-After pauses; seconds."
     )
     classes: dict[str, Literal["transient", "permanent", "account", "in_doubt"]] = Field(
-        default_factory=dict, description="Another class for a response code: `CODE = \"class\"`."
+        default_factory=dict, description='Another class for a response code: `CODE = "class"`.'
     )
+
+    @model_validator(mode="after")
+    def _one_key(self) -> "ProviderSettings":
+        if self.key is not None and self.key_file is not None:
+            raise ValueError("key and key_file are both set: leave one of them out")
+        return self
 
 
 class ServeSettings(Section):
     """``[serve]``: the HTTP side."""
 
-    address: str = Field("127.0.0.1:8080", description="Where `serve` answers.")
-    roles: tuple[str, ...] = Field(
+    address: Address = Field("127.0.0.1:8080", description="Where `serve` answers.")
+    roles: tuple[RoleUrl, ...] = Field(
         ("http://127.0.0.1:8081", "http://127.0.0.1:8082"),
         description="The other roles' addresses, which `status` asks.",
     )
@@ -328,7 +391,9 @@ class LoggingSettings(Section):
     format: Literal["auto", "json", "text"] = Field(
         "auto", description="`auto`: readable lines on a terminal, JSON lines elsewhere."
     )
-    level: Literal["debug", "info", "warning", "error"] = Field("info", description="From where.")
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="The least that is told; each level includes those after it."
+    )
 
 
 class Sections(Section):
@@ -343,6 +408,19 @@ class Sections(Section):
     providers: dict[str, ProviderSettings] = Field(min_length=1)
     serve: ServeSettings = ServeSettings()
     logging: LoggingSettings = LoggingSettings()
+
+    @field_validator("providers", mode="after")
+    @classmethod
+    def _names_fit_a_variable(
+        cls, value: dict[str, ProviderSettings]
+    ) -> dict[str, ProviderSettings]:
+        for name in value:
+            if not re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", name):
+                raise ValueError(
+                    f"the provider's name {name!r} must be of small letters and digits "
+                    "(single _ between them), so that a variable can name it"
+                )
+        return value
 
     @model_validator(mode="after")
     def _providers_exist(self) -> "Sections":

@@ -35,9 +35,7 @@ class Recipient:
         try:
             number = phonenumbers.parse(text, region)
         except phonenumbers.NumberParseException as error:
-            raise InvalidRecipient(
-                "the recipient is no telephone number"
-            ) from error
+            raise InvalidRecipient("the recipient is no telephone number") from error
         if not phonenumbers.is_valid_number(number):
             raise InvalidRecipient("the recipient is no valid telephone number")
         return cls(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))

@@ -67,3 +67,7 @@ class Provider(Protocol):
     def session(self) -> Session:
         """Open a session for one sender thread."""
         ...
+
+    def reload(self) -> None:
+        """Read again what may have changed under the running role: the key, as after SIGHUP."""
+        ...

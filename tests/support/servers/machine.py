@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import pwd
 import random
 import shutil
 import signal
@@ -9,8 +10,8 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +22,6 @@ LOOPBACK = "127.0.0.1"
 # Below Linux's ephemeral range: a client that keeps trying a stopped server's port could
 # otherwise be given that very port as its own, and connect to itself.
 PORTS = range(20_000, 32_000)
-SOCKET_PATH_BYTES = 107  # sun_path, unix(7), less its closing zero
 
 
 class ServerUnavailableError(Exception):
@@ -42,7 +42,15 @@ def is_root() -> bool:
 
 def say(sentence: str) -> None:
     """Tell a person what is going on; standard output belongs to the command's result."""
-    print(sentence, file=sys.stderr, flush=True)  # noqa: T201 - the terminal is its audience
+    print(sentence, file=sys.stderr, flush=True)
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold a lock between processes, for as long as it takes to start or stop a server."""
+    with path.open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
 
 
 def is_free(port: int) -> bool:
@@ -58,51 +66,200 @@ def is_free(port: int) -> bool:
 
 def free_port() -> int:
     """Return a port nobody listens on, outside the range that clients are given theirs from."""
-    tries = random.SystemRandom().sample(PORTS, 200)
+    tries = random.sample(PORTS, 200)
     for port in tries:
         if is_free(port):
             return port
-    raise ServerUnavailableError(f"no free port among {len(tries)} tried in {PORTS}")
+    raise ServerUnavailableError(f"none of {len(tries)} ports tried in {PORTS} is free")
 
 
-@contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold a lock between processes, for as long as it takes to start or stop a server."""
-    with path.open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
+def run(command: Sequence[str], *, user: str | None = None) -> str:
+    """Run a command to its end and return what it printed; that is the error if it fails.
 
-
-def run(command: Sequence[str | Path], *, user: str | None = None, cwd: Path | None = None) -> str:
-    """Run a command to its end and return what it printed; its output is the error if it fails.
-
-    Its output goes through a file: a daemon left behind would hold a pipe open for ever.
+    Its output goes through a file: a daemon that it leaves behind would hold a pipe open.
     """
+    words = [*as_user(user), *command]
     with tempfile.TemporaryFile() as output:
         finished = subprocess.run(
-            [str(word) for word in command],
+            words,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
-            cwd=cwd or "/",
+            cwd="/",
             check=False,
-            **as_user(user),
         )
         output.seek(0)
         printed = output.read().decode(errors="replace")
     if finished.returncode != 0:
-        words = " ".join(str(word) for word in command)
-        raise ServerUnavailableError(f"{words!r} ended with {finished.returncode}:\n{printed}")
+        raise ServerUnavailableError(
+            f"{' '.join(words)!r} ended with {finished.returncode}:\n{printed}"
+        )
     return printed
 
 
-def as_user(user: str | None) -> dict[str, object]:
-    """Return the arguments by which subprocess runs a command as that user and nobody else."""
-    return {} if user is None else {"user": user, "group": group_of(user), "extra_groups": []}
+def can(user: str | None, test: str, path: Path) -> bool:
+    """Tell whether a user may read (-r), write (-w) or enter (-x) a path."""
+    command = [*as_user(user), "test", test, str(path)]
+    return subprocess.run(command, cwd="/", check=False).returncode == 0
 
 
-def group_of(user: str) -> int:
-    """Return the primary group of a user."""
-    import pwd
+def as_user(user: str | None) -> list[str]:
+    """Return the words that, before a command, make another user run it."""
+    if user is None:
+        return []
+    known = pwd.getpwnam(user)
+    return ["setpriv", f"--reuid={known.pw_uid}", f"--regid={known.pw_gid}", "--clear-groups"]
 
-    return pwd.getpwnam(user).pw_gid
+
+def install_packages(server: str, *packages: str) -> None:
+    """Install Debian packages, if this is Debian and we are root."""
+    if not is_root() or shutil.which("apt-get") is None:
+        raise ServerUnavailableError(
+            f"{server} needs the packages {' '.join(packages)}: install them, "
+            f"or name a server by CDC_SMS_TEST_{server.upper()}"
+        )
+    say(f"{server}: installing {' '.join(packages)}")
+    apt = [
+        "env",
+        "DEBIAN_FRONTEND=noninteractive",
+        "apt-get",
+        "-qq",
+        "-o",
+        "DPkg::Lock::Timeout=600",
+    ]
+    with locked(services_folder() / "apt.lock"), no_cluster_of_the_distribution():
+        run([*apt, "update"])
+        run([*apt, "install", "--yes", "--no-install-recommends", *packages])
+
+
+@contextmanager
+def no_cluster_of_the_distribution() -> Iterator[None]:
+    """Keep Debian's PostgreSQL package from making and starting a cluster of its own."""
+    folder = Path("/etc/postgresql-common/createcluster.d")
+    settings = folder / "cdc-sms-tests.conf"
+    folder.mkdir(parents=True, exist_ok=True)
+    settings.write_text("create_main_cluster = false\n")
+    try:
+        yield
+    finally:
+        settings.unlink()
+
+
+def install_jars(server: str, folder: Path, *artifacts: str) -> Path:
+    """Bring artifacts ("group:name:version") and what they need from Maven into a folder."""
+    pom = _POM.format(
+        dependencies="".join(
+            "<dependency><groupId>{}</groupId><artifactId>{}</artifactId>"
+            "<version>{}</version></dependency>".format(*artifact.split(":"))
+            for artifact in artifacts
+        )
+    )
+    pom_file = folder / "pom.xml"
+    if pom_file.exists() and pom_file.read_text() == pom:
+        return folder
+    if shutil.which("mvn") is None:
+        install_packages(server, "maven", "default-jre-headless")
+    say(f"{server}: fetching {' '.join(artifacts)}")
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    wanted = folder / "wanted.xml"
+    wanted.write_text(pom)
+    run(
+        [
+            "mvn",
+            "-q",
+            "-B",
+            f"--file={wanted}",
+            "dependency:copy-dependencies",
+            "-DincludeScope=runtime",
+            f"-DoutputDirectory={folder}",
+        ]
+    )
+    wanted.rename(pom_file)  # last: a pom means that the folder is complete
+    return folder
+
+
+_POM = """<project xmlns="http://maven.apache.org/POM/4.0.0">
+  <modelVersion>4.0.0</modelVersion>
+  <groupId>cdc-sms</groupId><artifactId>test-servers</artifactId><version>1</version>
+  <packaging>pom</packaging>
+  <dependencies>{dependencies}</dependencies>
+</project>
+"""
+
+
+@dataclass(frozen=True)
+class Process:
+    """A process that may have been started by another of ours: its pid and when it was born.
+
+    The time of birth tells it from a stranger that was given the same pid later.
+    """
+
+    pid: int
+    born: int
+
+    @classmethod
+    def find(cls, pid: int) -> "Process | None":
+        """Return the living process with a pid, or None."""
+        return cls(pid, born) if (born := _born(pid)) else None
+
+    @property
+    def is_alive(self) -> bool:
+        """Tell whether it runs; a zombie does not."""
+        return _born(self.pid) == self.born
+
+    def send(self, number: signal.Signals) -> None:
+        """Send it a signal, if it still lives."""
+        if self.is_alive:
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, number)
+
+    def await_end(self, within_s: float) -> None:
+        """Wait until it is gone."""
+        until(
+            lambda: not self.is_alive,
+            within_s=within_s,
+            what=f"process {self.pid} to end",
+        )
+
+    def children(self) -> "list[Process]":
+        """Return its living children."""
+        listed = Path(f"/proc/{self.pid}/task/{self.pid}/children")
+        pids = listed.read_text().split() if listed.exists() else []
+        return [child for pid in pids if (child := Process.find(int(pid)))]
+
+
+def _born(pid: int) -> int | None:
+    """Return a living process's time of birth in ticks after the machine's start, proc(5)."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        threads = sum(1 for _ in Path(f"/proc/{pid}/task").iterdir())
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    state, start_time = fields[0], fields[19]
+    # The first thread of a killed process is a zombie before the others let go of its sockets.
+    return None if state in "ZX" and threads <= 1 else int(start_time)
+
+
+def launch(
+    command: Sequence[str], *, folder: Path, environment: Mapping[str, str] | None = None
+) -> Process:
+    """Start a daemon that outlives us, logging to ``folder/log``; return its process."""
+    pid_file = folder / "pid"
+    pid_file.unlink(missing_ok=True)
+    shell = ["setsid", "--fork", "sh", "-c", 'echo $$ >"$0.new"; mv "$0.new" "$0"; exec "$@"']
+    with (folder / "log").open("ab") as log:
+        subprocess.run(
+            [*shell, str(pid_file), *command],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            cwd=folder,
+            env={**os.environ, **(environment or {})},
+            check=True,
+        )
+    until(pid_file.exists, within_s=10, what=f"{pid_file}")
+    process = Process.find(int(pid_file.read_text()))
+    if process is None:
+        raise ServerUnavailableError(f"{command[0]} ended at once: see {folder / 'log'}")
+    return process

@@ -1,0 +1,278 @@
+"""Connections to the business database, whole transactions, and what its errors mean.
+
+What differs between databases stands in this file and nowhere else: the session's settings, the
+table of rows that a statement works on (:func:`rows_of`), the snapshot that a read saw
+(:func:`snapshot`), insert-if-absent and the classification of errors.
+"""
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import orjson
+import psycopg
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Connection,
+    Engine,
+    Insert,
+    Table,
+    TableValuedAlias,
+    Text,
+    bindparam,
+    cast,
+    column,
+    create_engine,
+    event,
+    exc,
+    func,
+    types,
+)
+from sqlalchemy.dialects.postgresql import JSON
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+
+from cdc_sms.config.settings import LedgerSettings, SourceSettings
+from cdc_sms.errors import CdcSmsError, DatabaseError, DatabaseUnavailable, MappingError, SetupError
+
+Result = TypeVar("Result")
+
+CONNECT_TIMEOUT_S = 10
+DEAD_LINK_MS = 25_000
+REPEATS = 20
+
+_UNAVAILABLE = frozenset({"25006", "53100", "53200", "53300", "57P01", "57P02", "57P03"})
+"""Read-only (a standby), disk full, out of memory, too many connections, shutdown, crash,
+start-up. Source: PostgreSQL manual, Appendix A."""
+_REPEATABLE = frozenset({"40001", "40P01"})
+_MAPPING = frozenset({"42703", "42P01", "3F000"})
+
+
+class RowRefused(DatabaseError):  # noqa: N818 - what the database did, not an error of ours
+    """A statement on business rows was refused: lock time-out, trigger, constraint, type."""
+
+
+class RepeatTransaction(DatabaseError):  # noqa: N818 - what is to be done
+    """Deadlock or serialization failure: the whole transaction is to be repeated."""
+
+
+def open_engine(source: SourceSettings, ledger: LedgerSettings, *, role: str = "tool") -> Engine:
+    """Open the business database for one role; nothing is connected yet.
+
+    Every session runs in READ COMMITTED and UTC, waits for a lock only
+    ``ledger.lock_timeout_s``, notices a dead link within half a minute, and commits as durably
+    as the server is set to, but never without waiting for the disk.
+
+    Raises:
+        ConfigurationError: the DSN can't be read (checked with the configuration).
+    """
+    password = source.password.get_secret_value() if source.password else None
+
+    def connect() -> psycopg.Connection[Any]:
+        options: dict[str, Any] = {
+            "connect_timeout": CONNECT_TIMEOUT_S,
+            "keepalives_idle": 10,
+            "keepalives_interval": 5,
+            "keepalives_count": 3,
+            "tcp_user_timeout": DEAD_LINK_MS,
+            "application_name": f"cdc-sms {role}",
+        }
+        if password is not None:
+            options["password"] = password
+        return psycopg.connect(source.dsn, **options)
+
+    engine = create_engine(
+        "postgresql+psycopg://",
+        creator=connect,
+        pool_size=2,
+        max_overflow=2,
+        pool_pre_ping=True,
+        isolation_level="READ COMMITTED",
+        execution_options={"schema_translate_map": {None: ledger.schema_name}},
+    )
+
+    @event.listens_for(engine, "connect")
+    def _prepare(connection: psycopg.Connection[Any], _record: object) -> None:
+        connection.autocommit = True
+        milliseconds = str(int(ledger.lock_timeout_s * 1000))
+        connection.execute(
+            "SELECT set_config('TimeZone', 'UTC', false),"
+            " set_config('lock_timeout', %s, false),"
+            " set_config('DateStyle', 'ISO', false),"
+            " CASE WHEN current_setting('synchronous_commit') = 'off'"
+            " THEN set_config('synchronous_commit', 'local', false) END",
+            (milliseconds,),
+        )
+        connection.autocommit = False
+
+    return engine
+
+
+def in_transaction(engine: Engine, work: Callable[[Connection], Result]) -> Result:
+    """Run the work in one transaction and commit it; repeat all of it after a deadlock.
+
+    Args:
+        engine: the database.
+        work: may run several times; must not keep anything of a run that failed.
+
+    Raises:
+        DatabaseUnavailable: the connection failed; whether COMMIT was reached is not known.
+        SetupError: a right is missing.
+        MappingError: a table or column is gone.
+        DatabaseError: anything else that the database refused.
+    """
+    for last in [False] * (REPEATS - 1) + [True]:
+        try:
+            with engine.begin() as connection:
+                return work(connection)
+        except RepeatTransaction:
+            if last:
+                raise
+        except exc.SQLAlchemyError as error:
+            ours = classified(error)
+            if last or not isinstance(ours, RepeatTransaction):
+                raise ours from error
+    raise AssertionError("the last round returns or raises")
+
+
+def classified(error: exc.SQLAlchemyError) -> CdcSmsError:
+    """Return our error for the driver's; the table that says what is waited for.
+
+    The message names the SQLSTATE and the driver's class, never values: PostgreSQL's own texts
+    carry them.
+    """
+    driver = getattr(error, "orig", None)
+    state = getattr(driver, "sqlstate", None) or ""
+    name = type(driver or error).__name__
+    said = f"{name}, SQLSTATE {state}" if state else name
+    lost = isinstance(error, exc.DBAPIError) and error.connection_invalidated
+    if lost or state[:2] == "08" or state in _UNAVAILABLE or isinstance(error, exc.TimeoutError):
+        return DatabaseUnavailable(
+            f"The database can't be used now ({said}).",
+            hint="Nothing is lost: cdc-sms goes on when the database answers again.",
+        )
+    if state[:2] == "28" or state == "3D000":
+        return SetupError(
+            f"The database refused the connection ({said}).",
+            hint="Check source.dsn, the user's password and pg_hba.conf.",
+        )
+    if not state and isinstance(driver, psycopg.OperationalError):
+        return _connect_failure(driver)
+    if state in _REPEATABLE:
+        return RepeatTransaction(
+            f"The transaction must be repeated ({said}).", hint="It is repeated by itself."
+        )
+    if state == "42501":
+        return SetupError(
+            f"The database user lacks a right ({said}).",
+            hint="Grant SELECT and UPDATE on the mapped columns and all rights on the ledger.",
+        )
+    if state in _MAPPING:
+        return MappingError(
+            f"A mapped table or column is not in the database ({said}).",
+            hint="Compare [table] in the configuration with the table, or run 'cdc-sms migrate'.",
+        )
+    if state:
+        return RowRefused(
+            f"The database refused a statement ({said}).",
+            hint="Look for a trigger, constraint or lock on the table.",
+        )
+    return DatabaseError(
+        f"The database driver failed ({said}).", hint="Report this with the log around it."
+    )
+
+
+def _connect_failure(driver: psycopg.OperationalError) -> CdcSmsError:
+    """Tell a refused log-in from a server that doesn't answer: libpq gives both no SQLSTATE."""
+    text = str(driver)
+    refused = ("authentication failed", "no password supplied", "does not exist", "pg_hba.conf")
+    if any(words in text for words in refused):
+        return SetupError(
+            "The database refused the log-in.",
+            hint="Check source.dsn, the user's password and pg_hba.conf.",
+        )
+    return DatabaseUnavailable(
+        "The database doesn't answer.",
+        hint="Check source.dsn and that the server runs; cdc-sms waits for it.",
+    )
+
+
+# ---- what differs between databases -----------------------------------------------------------
+
+
+def rows_of(columns: Sequence[tuple[str, types.TypeEngine[Any]]]) -> TableValuedAlias:
+    """Return a table of rows that are handed to the statement as one parameter, ``rows``.
+
+    One parameter and one constant statement whatever the number of rows: a set costs one
+    round trip and is compiled and planned once. All columns are text; use :func:`typed`.
+
+    Args:
+        columns: name and type of each.
+
+    Source: PostgreSQL manual, 9.16 JSON Functions, json_to_recordset.
+    """
+    parameter: BindParameter[Any] = bindparam("rows", type_=Text)
+    return (
+        func.json_to_recordset(cast(parameter, JSON))
+        .table_valued(*(column(name, type_) for name, type_ in columns))
+        .render_derived(name="given", with_types=True)
+    )
+
+
+def as_rows(rows: Sequence[dict[str, object]]) -> str:
+    """Return the value of the parameter ``rows``; instants and numbers as JSON writes them."""
+    return orjson.dumps(rows).decode()
+
+
+def snapshot() -> tuple[ColumnElement[Any], ColumnElement[Any]]:
+    """Return the expressions that say when, and by which snapshot, a statement reads.
+
+    Returns:
+        The database's clock, and the snapshot's text for :meth:`Snapshot.parse`.
+    """
+    return func.now().label("read_at"), cast(func.pg_current_snapshot(), Text).label("read_by")
+
+
+def insert_if_absent(table: Table) -> Insert:
+    """Return an INSERT that leaves rows alone that are there already."""
+    return postgresql_insert(table).on_conflict_do_nothing()
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Which transactions a read saw.
+
+    Source: PostgreSQL manual, 9.27.8 pg_snapshot: ``xmin:xmax:xip_list``.
+    """
+
+    xmin: int
+    xmax: int
+    in_progress: frozenset[int]
+
+    @classmethod
+    def parse(cls, text: str) -> "Snapshot":
+        """Read the server's form, ``10:20:10,14``."""
+        xmin, xmax, running = text.split(":")
+        return cls(int(xmin), int(xmax), frozenset(int(x) for x in running.split(",") if x))
+
+    def sees(self, transaction_id: int) -> bool:
+        """Say whether the read saw this transaction's work.
+
+        Args:
+            transaction_id: as the log writes it, 32 bits: the epoch nearest to the present
+                is added.
+        """
+        full = (self.xmax & ~0xFFFFFFFF) | (transaction_id & 0xFFFFFFFF)
+        if full - self.xmax > 1 << 31:
+            full -= 1 << 32
+        elif self.xmax - full > 1 << 31:
+            full += 1 << 32
+        if full < self.xmin:
+            return True
+        return full < self.xmax and full not in self.in_progress
+
+
+def jitter() -> random.Random:
+    """Return a source of jitter seeded by the operating system."""
+    return random.Random()  # noqa: S311 - spreads load, guards nothing

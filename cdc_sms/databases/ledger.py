@@ -1,0 +1,302 @@
+"""The ledger: one row a message, which decides that nothing is sent twice.
+
+Rows are read and locked here, changed as values by pure functions elsewhere, and saved here by
+sets. Every method works in the caller's transaction.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import orjson
+from sqlalchemy import (
+    Connection,
+    DateTime,
+    Text,
+    bindparam,
+    cast,
+    delete,
+    func,
+    select,
+    update,
+)
+
+from cdc_sms.databases.engine import as_rows, insert_if_absent, rows_of
+from cdc_sms.databases.schema import attempt, control, delivery
+from cdc_sms.model.state import FINAL, DeadLetterClass, State
+
+HOLD_PREFIX = "hold:"
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One message as the ledger knows it; the columns of ``cdc_sms_delivery``.
+
+    Attributes: see :mod:`cdc_sms.databases.schema`, which names and groups them.
+    """
+
+    id: str
+    message_key: str
+    key_values: str
+    row_created_at: str | None
+    state: State
+    due_at: datetime
+    seen_at: datetime
+    changed_at: datetime
+    former_state: State | None = None
+    round: int = 1
+    attempts: int = 0
+    doubts: int = 0
+    claim_token: str | None = None
+    lease_until: datetime | None = None
+    content_digest: str | None = None
+    segments: int | None = None
+    provider: str | None = None
+    provider_message_id: str | None = None
+    accepted_at: datetime | None = None
+    failure_class: str | None = None
+    failure_code: str | None = None
+    failure_text: str | None = None
+    first_failed_at: datetime | None = None
+    last_failed_at: datetime | None = None
+    dead_letter_class: DeadLetterClass | None = None
+    dlq_partition: int | None = None
+    dlq_offset: int | None = None
+    unclear_at: datetime | None = None
+    row_word: str | None = None
+    intended_word: str | None = None
+    owes_write: bool = False
+    next_write_at: datetime | None = None
+    write_failures: int = 0
+    record_partition: int | None = None
+    record_offset: int | None = None
+    record_key: bytes | None = None
+    emitted_at: datetime | None = None
+
+    @property
+    def is_done(self) -> bool:
+        """Say whether it is in a final state and owes nothing to Kafka."""
+        return self.state in FINAL and not self.owes_dead_letter
+
+    @property
+    def owes_dead_letter(self) -> bool:
+        """Say whether it was given up and its dead letter isn't acknowledged yet."""
+        return self.state is State.FAILED and self.dlq_offset is None
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptRow:
+    """One request, as ``cdc_sms_attempt`` keeps it.
+
+    Attributes:
+        number: counted from 1 within the round.
+        counted: whether it counts against the most attempts (a sick provider burns none).
+        outcome: sent, transient, permanent, account or in_doubt.
+    """
+
+    claim_token: str
+    message_id: str
+    round: int
+    number: int
+    counted: bool
+    started_at: datetime | None
+    finished_at: datetime
+    outcome: str
+    code: str | None
+    text: str | None
+    provider: str
+    provider_message_id: str | None
+
+
+_COLUMNS = [delivery.c[f.name] for f in fields(Delivery)]
+_FIXED = frozenset({"id", "message_key", "key_values", "row_created_at", "seen_at", "record_key"})
+_SAVED = [c for c in _COLUMNS if c.name not in _FIXED] + [delivery.c.done]
+
+
+def _is_text(column: Any) -> bool:
+    return column.type.python_type is str
+
+
+def _given(columns: Iterable[Any]) -> Any:
+    return rows_of([(c.name, Text() if _is_text(c) else c.type) for c in columns])
+
+
+class Ledger:
+    """The statements on the ledger's tables.
+
+    Thread: the ledger's; stateless but for compiled statements.
+    """
+
+    def __init__(self) -> None:
+        ids: Any = bindparam("ids", expanding=True)
+        keys: Any = bindparam("keys", expanding=True)
+        self._by_key = select(*_COLUMNS).where(delivery.c.message_key.in_(keys))
+        by_id = select(func.now(), *_COLUMNS).where(delivery.c.id.in_(ids)).order_by(delivery.c.id)
+        self._lock = by_id.with_for_update()
+        self._lock_free = by_id.with_for_update(skip_locked=True)
+        given = _given([*_COLUMNS, delivery.c.done])
+        self._insert = insert_if_absent(delivery).from_select(
+            [c.name for c in (*_COLUMNS, delivery.c.done)],
+            select(*given.c),
+        )
+        saved = _given([delivery.c.id, *_SAVED])
+        self._save = (
+            update(delivery)
+            .values({c.name: saved.c[c.name] for c in _SAVED})
+            .where(delivery.c.id == saved.c.id)
+        )
+        attempts = _given(list(attempt.c))
+        self._attempts = insert_if_absent(attempt).from_select(
+            [c.name for c in attempt.c], select(*attempts.c)
+        )
+        self._holds = select(control.c.name, control.c.value).where(
+            control.c.name.startswith(HOLD_PREFIX)
+        )
+
+    def by_key(self, connection: Connection, keys: Sequence[str]) -> dict[str, list[Delivery]]:
+        """Read every message of the keys, without locks; each key in the result."""
+        found: dict[str, list[Delivery]] = {key: [] for key in keys}
+        for row in connection.execute(self._by_key, {"keys": list(found)}):
+            message = _delivery(tuple(row))
+            found[message.message_key].append(message)
+        return found
+
+    def insert(self, connection: Connection, messages: Sequence[Delivery]) -> None:
+        """Insert messages that the ledger doesn't know yet; known ones are left alone."""
+        if messages:
+            rows = [_as_row(message, fixed=True) for message in messages]
+            connection.execute(self._insert, {"rows": as_rows(rows)})
+
+    def lock(
+        self, connection: Connection, ids: Sequence[str], *, skip_locked: bool
+    ) -> dict[str, Delivery]:
+        """Lock messages by id, in the id's order, and return them as they stand.
+
+        Args:
+            connection: the caller's transaction.
+            ids: distinct.
+            skip_locked: leave out what another member holds, instead of waiting for it.
+        """
+        if not ids:
+            return {}
+        statement = self._lock_free if skip_locked else self._lock
+        rows = connection.execute(statement, {"ids": list(ids)})
+        return {row[1]: _delivery(tuple(row)[1:]) for row in rows}
+
+    def save(self, connection: Connection, messages: Sequence[Delivery]) -> None:
+        """Write messages that this transaction has locked, as one set."""
+        if messages:
+            rows = [_as_row(message, fixed=False) for message in messages]
+            connection.execute(self._save, {"rows": as_rows(rows)})
+
+    def record_attempts(self, connection: Connection, attempts: Sequence[AttemptRow]) -> None:
+        """Insert attempts; one that a repeated transaction wrote before is left alone."""
+        if attempts:
+            rows = [{f.name: getattr(row, f.name) for f in fields(row)} for row in attempts]
+            connection.execute(self._attempts, {"rows": as_rows(rows)})
+
+    # ---- the keeper's questions, all on the ledger alone ---------------------------------------
+
+    def overdue(
+        self, connection: Connection, *, now: datetime, after: timedelta, limit: int
+    ) -> list[Delivery]:
+        """Return what is not done and has been due for so long that no record may carry it.
+
+        Scheduled messages are returned as soon as they are due: their record is committed.
+        """
+        late = delivery.c.due_at < now - after
+        date_came = (delivery.c.state == State.SCHEDULED) & (delivery.c.due_at <= now)
+        emitted = delivery.c.emitted_at
+        lately = emitted.is_not(None) & (emitted > now - after) & (emitted > delivery.c.due_at)
+        statement = (
+            select(*_COLUMNS)
+            .where(~delivery.c.done, delivery.c.due_at <= now, late | date_came, ~lately)
+            .order_by(delivery.c.due_at)
+            .limit(limit)
+        )
+        return [_delivery(tuple(row)) for row in connection.execute(statement)]
+
+    def emitted(self, connection: Connection, ids: Sequence[str], *, now: datetime) -> None:
+        """Note that these messages were emitted again."""
+        connection.execute(update(delivery).where(delivery.c.id.in_(ids)).values(emitted_at=now))
+
+    def owed(self, connection: Connection, *, now: datetime, limit: int) -> list[Delivery]:
+        """Lock and return messages whose row still owes its status and is due for a try."""
+        statement = (
+            select(*_COLUMNS)
+            .where(delivery.c.owes_write, delivery.c.next_write_at <= now)
+            .order_by(delivery.c.next_write_at)
+            .limit(limit)
+            .with_for_update(skip_locked=True)
+        )
+        return [_delivery(tuple(row)) for row in connection.execute(statement)]
+
+    def counts(self, connection: Connection) -> tuple[int, int, int]:
+        """Count what is in doubt now, what was sent again after a doubt, and what is owed."""
+        row = connection.execute(
+            select(
+                select(func.count())
+                .where(~delivery.c.done, delivery.c.state == State.IN_DOUBT)
+                .scalar_subquery(),
+                select(func.count())
+                .where(delivery.c.doubts > 0, delivery.c.attempts > 1)
+                .scalar_subquery(),
+                select(func.count()).where(delivery.c.owes_write).scalar_subquery(),
+            )
+        ).one()
+        return row[0], row[1], row[2]
+
+    def now(self, connection: Connection) -> datetime:
+        """Return the database's clock."""
+        return connection.execute(select(cast(func.now(), DateTime(timezone=True)))).scalar_one()
+
+    # ---- control -------------------------------------------------------------------------------
+
+    def holds(self, connection: Connection) -> dict[str, dict[str, Any]]:
+        """Return the holds in force: what each says, by its name without ``hold:``."""
+        return {
+            name.removeprefix(HOLD_PREFIX): orjson.loads(value)
+            for name, value in connection.execute(self._holds)
+        }
+
+    def put_control(self, connection: Connection, name: str, value: dict[str, object]) -> None:
+        """Set what every member must know; a value that stands already keeps its beginning."""
+        connection.execute(
+            insert_if_absent(control).values(
+                name=name, value=orjson.dumps(value).decode(), changed_at=func.now()
+            )
+        )
+
+    def remove_control(self, connection: Connection, name: str) -> bool:
+        """Remove it; say whether it stood."""
+        return connection.execute(delete(control).where(control.c.name == name)).rowcount > 0
+
+    def has_control(self, connection: Connection, name: str) -> bool:
+        """Say whether it stands."""
+        found = connection.execute(select(control.c.name).where(control.c.name == name)).first()
+        return found is not None
+
+
+def _delivery(values: tuple[Any, ...]) -> Delivery:
+    row = Delivery(*values)
+    return replace(
+        row,
+        state=State(row.state),
+        former_state=State(row.former_state) if row.former_state else None,
+        dead_letter_class=(
+            DeadLetterClass(row.dead_letter_class) if row.dead_letter_class else None
+        ),
+    )
+
+
+def _as_row(message: Delivery, *, fixed: bool) -> dict[str, object]:
+    row: dict[str, object] = {
+        f.name: getattr(message, f.name)
+        for f in fields(message)
+        if fixed or f.name == "id" or f.name not in _FIXED
+    }
+    if fixed and message.record_key is not None:
+        row["record_key"] = "\\x" + message.record_key.hex()
+    row["done"] = message.is_done
+    return row

@@ -1,0 +1,286 @@
+"""What people want to know of the ledger and of the log: read-only statements.
+
+They answer ``status``, ``in-doubt list`` and the console; nothing on a message's way uses them.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypeVar
+
+import orjson
+from sqlalchemy import (
+    Connection,
+    Engine,
+    case,
+    column,
+    exc,
+    func,
+    literal,
+    or_,
+    select,
+    table,
+)
+
+from cdc_sms.databases.engine import classified
+from cdc_sms.databases.ledger import HOLD_PREFIX, Ledger
+from cdc_sms.databases.schema import control, delivery
+from cdc_sms.model.position import Lsn
+from cdc_sms.model.state import DeadLetterClass, State
+
+Result = TypeVar("Result")
+
+LONGEST_STATEMENT_MS = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class OldestUnfinished:
+    """The oldest message of a state that is not final.
+
+    Attributes:
+        state: the state.
+        message_id: which message.
+        seen_at: when the ledger first knew it.
+        due_at: when it is looked at next; for ``sending``, when its claim runs out.
+        age_s: how long ago it was first seen, by the database's clock; seconds.
+    """
+
+    state: str
+    message_id: str
+    seen_at: datetime
+    due_at: datetime
+    age_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """A hold in force.
+
+    Attributes:
+        name: its name: the kind, then what it holds (``account:justsend``).
+        since: when it began.
+        facts: what was written with it: ``reason`` and more.
+    """
+
+    name: str
+    since: datetime
+    facts: dict[str, Any]
+
+    @property
+    def kind(self) -> str:
+        """Return what kind of hold it is: account, flood and the like."""
+        return self.name.partition(":")[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """The replication slot, as the server sees it.
+
+    Attributes:
+        name: its name.
+        active: whether a reader streams from it now.
+        plugin: the output plugin.
+        confirmed_lsn: what the reader has confirmed; None before the first time.
+        retained_bytes: log that the server keeps for it.
+        unconfirmed_bytes: log that was written and not yet confirmed.
+        wal_status: reserved, extended, unreserved or lost.
+    """
+
+    name: str
+    active: bool
+    plugin: str | None
+    confirmed_lsn: str | None
+    retained_bytes: int | None
+    unconfirmed_bytes: int | None
+    wal_status: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class InDoubtRow:
+    """A message of which it is not known whether the provider accepted it.
+
+    Attributes:
+        message_id: which.
+        state: ``in_doubt``, ``sending`` with a claim that ran out, or ``failed`` where it was
+            left for a person.
+        since: when it came into this state.
+        due_at: when it is looked at next.
+        attempts: counted attempts.
+        doubts: how often it was in doubt.
+        provider: who may have it.
+        code: what happened last.
+        dlq_partition: where its dead letter is, if it was left for a person.
+        dlq_offset: the same.
+    """
+
+    message_id: str
+    state: str
+    since: datetime
+    due_at: datetime
+    attempts: int
+    doubts: int
+    provider: str | None
+    code: str | None
+    dlq_partition: int | None
+    dlq_offset: int | None
+
+
+def read_only(engine: Engine, work: Callable[[Connection], Result]) -> Result:
+    """Run the work in one read-only snapshot of the database.
+
+    Raises:
+        DatabaseUnavailable: the database can't be reached now.
+        MappingError: the ledger isn't there: it was never migrated.
+        DatabaseError: anything else, a statement that took too long among them.
+    """
+    reading = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+    try:
+        with reading.begin() as connection:
+            limit = str(LONGEST_STATEMENT_MS)
+            connection.execute(select(func.set_config("statement_timeout", limit, True)))
+            return work(connection)
+    except exc.SQLAlchemyError as error:
+        raise classified(error) from error
+
+
+def counts_by_state(connection: Connection) -> dict[str, int]:
+    """Count the messages of each state; states without one are not in it."""
+    statement = select(delivery.c.state, func.count()).group_by(delivery.c.state)
+    return {row[0]: row[1] for row in connection.execute(statement)}
+
+
+def dead_letters_by_class(connection: Connection) -> dict[str, int]:
+    """Count the messages that stand as given up, by the class of their dead letter."""
+    letter_class = delivery.c.dead_letter_class
+    statement = (
+        select(letter_class, func.count())
+        .where(delivery.c.state == State.FAILED, letter_class.is_not(None))
+        .group_by(letter_class)
+    )
+    return {row[0]: row[1] for row in connection.execute(statement)}
+
+
+def oldest_unfinished(connection: Connection) -> list[OldestUnfinished]:
+    """Return the oldest message of each state that is not final, the oldest of all first."""
+    ranked = (
+        select(
+            delivery.c.state,
+            delivery.c.id,
+            delivery.c.seen_at,
+            delivery.c.due_at,
+            func.extract("epoch", func.now() - delivery.c.seen_at).label("age_s"),
+            func.row_number()
+            .over(partition_by=delivery.c.state, order_by=delivery.c.seen_at)
+            .label("place"),
+        )
+        .where(~delivery.c.done)
+        .subquery()
+    )
+    statement = select(ranked).where(ranked.c.place == 1).order_by(ranked.c.seen_at)
+    return [
+        OldestUnfinished(row.state, row.id, row.seen_at, row.due_at, round(float(row.age_s), 3))
+        for row in connection.execute(statement)
+    ]
+
+
+def doubts_and_owed(connection: Connection) -> tuple[int, int, int]:
+    """Count what is in doubt now, what was sent again after a doubt ever, and what is owed."""
+    return Ledger().counts(connection)
+
+
+def holds(connection: Connection) -> list[Hold]:
+    """Return the holds in force, the oldest first."""
+    statement = (
+        select(control.c.name, control.c.value, control.c.changed_at)
+        .where(control.c.name.startswith(HOLD_PREFIX))
+        .order_by(control.c.changed_at)
+    )
+    return [
+        Hold(name.removeprefix(HOLD_PREFIX), since, orjson.loads(value))
+        for name, value, since in connection.execute(statement)
+    ]
+
+
+def slot(connection: Connection, name: str) -> Slot | None:
+    """Return the replication slot, or None where there is none of that name.
+
+    Source: PostgreSQL manual, 53.20 pg_replication_slots; 9.28.4 Recovery Control Functions.
+    """
+    slots = table(
+        "pg_replication_slots",
+        *map(
+            column,
+            (
+                "slot_name",
+                "active",
+                "plugin",
+                "confirmed_flush_lsn",
+                "restart_lsn",
+                "wal_status",
+            ),
+        ),
+        schema="pg_catalog",
+    )
+    # a standby writes no log of its own; its slots follow what it has replayed
+    end_of_log = case(
+        (func.pg_is_in_recovery(), func.pg_last_wal_replay_lsn()),
+        else_=func.pg_current_wal_lsn(),
+    )
+    statement = select(
+        slots.c.slot_name,
+        slots.c.active,
+        slots.c.plugin,
+        slots.c.confirmed_flush_lsn,
+        func.pg_wal_lsn_diff(end_of_log, slots.c.restart_lsn),
+        func.pg_wal_lsn_diff(end_of_log, slots.c.confirmed_flush_lsn),
+        slots.c.wal_status,
+    ).where(slots.c.slot_name == name)
+    row = connection.execute(statement).first()
+    if row is None:
+        return None
+    found, active, plugin, confirmed, retained, unconfirmed, wal_status = row
+    return Slot(
+        name=found,
+        active=active,
+        plugin=plugin,
+        confirmed_lsn=None if confirmed is None else str(Lsn.parse(str(confirmed))),
+        retained_bytes=None if retained is None else int(retained),
+        unconfirmed_bytes=None if unconfirmed is None else int(unconfirmed),
+        wal_status=wal_status,
+    )
+
+
+def in_doubt(connection: Connection, *, limit: int) -> list[InDoubtRow]:
+    """Return the messages in doubt, the longest first: also those left for a person.
+
+    Args:
+        connection: in a transaction of its own.
+        limit: the most that are returned.
+    """
+    claim_ran_out = (delivery.c.state == State.SENDING) & (delivery.c.lease_until < func.now())
+    left_for_a_person = (delivery.c.state == State.FAILED) & (
+        delivery.c.dead_letter_class == DeadLetterClass.IN_DOUBT
+    )
+    since = func.coalesce(
+        case((claim_ran_out, delivery.c.lease_until), else_=literal(None)),
+        delivery.c.last_failed_at,
+        delivery.c.changed_at,
+    )
+    statement = (
+        select(
+            delivery.c.id,
+            delivery.c.state,
+            since,
+            delivery.c.due_at,
+            delivery.c.attempts,
+            delivery.c.doubts,
+            delivery.c.provider,
+            delivery.c.failure_code,
+            delivery.c.dlq_partition,
+            delivery.c.dlq_offset,
+        )
+        .where(or_(delivery.c.state == State.IN_DOUBT, claim_ran_out, left_for_a_person))
+        .order_by(since)
+        .limit(limit)
+    )
+    return [InDoubtRow(*tuple(row)) for row in connection.execute(statement)]

@@ -1,0 +1,128 @@
+"""The ledger's tables: which message is where, every request, and what all members must know.
+
+The schema's name is filled in by the engine (``schema_translate_map``), so that these
+definitions serve every installation. Times are the database's own clock, in UTC.
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    false,
+    text,
+)
+
+metadata = MetaData()
+
+
+def _binary_text(length: int) -> String:
+    """Return a text type that compares byte by byte: ``sms/a`` and ``sms/A`` are two messages."""
+    return String(length).with_variant(String(length, collation="C"), "postgresql")
+
+
+def _instant() -> DateTime:
+    return DateTime(timezone=True)
+
+
+delivery = Table(
+    "cdc_sms_delivery",
+    metadata,
+    # which message it is: the row's key and created-at, see model/message.py
+    Column("id", _binary_text(200), primary_key=True),
+    Column("message_key", _binary_text(1000), nullable=False),
+    Column("key_values", Text, nullable=False),
+    Column("row_created_at", _binary_text(100)),
+    # where it is on its way
+    Column("state", String(20), nullable=False),
+    Column("former_state", String(20)),
+    Column("done", Boolean, nullable=False, server_default=false()),
+    Column("round", Integer, nullable=False, server_default=text("1")),
+    Column("attempts", Integer, nullable=False, server_default=text("0")),
+    Column("doubts", Integer, nullable=False, server_default=text("0")),
+    Column("due_at", _instant(), nullable=False),
+    # who may send it
+    Column("claim_token", String(36)),
+    Column("lease_until", _instant()),
+    # what was sent and what came of it
+    Column("content_digest", String(32)),
+    Column("segments", Integer),
+    Column("provider", String(100)),
+    Column("provider_message_id", String(200)),
+    Column("accepted_at", _instant()),
+    Column("failure_class", String(20)),
+    Column("failure_code", String(100)),
+    Column("failure_text", Text),
+    Column("first_failed_at", _instant()),
+    Column("last_failed_at", _instant()),
+    # the dead letter: why, and the record that was acknowledged
+    Column("dead_letter_class", String(20)),
+    Column("dlq_partition", Integer),
+    Column("dlq_offset", BigInteger),
+    Column("unclear_at", _instant()),
+    # the business row
+    Column("row_word", Text),
+    Column("intended_word", Text),
+    Column("owes_write", Boolean, nullable=False, server_default=false()),
+    Column("next_write_at", _instant()),
+    Column("write_failures", Integer, nullable=False, server_default=text("0")),
+    # the record it was last seen by, for people and for the keeper
+    Column("record_partition", Integer),
+    Column("record_offset", BigInteger),
+    Column("record_key", LargeBinary),
+    Column("emitted_at", _instant()),
+    Column("seen_at", _instant(), nullable=False),
+    Column("changed_at", _instant(), nullable=False),
+)
+"""One row a message. ``done``: in a final state and nothing owed to Kafka. ``due_at``: when it is
+to be looked at next (claim: when the lease runs out); what is not done and long overdue has no
+record left that would bring it back, and the keeper emits it again."""
+
+Index("cdc_sms_delivery_by_key", delivery.c.message_key)
+Index(
+    "cdc_sms_delivery_open",
+    delivery.c.due_at,
+    postgresql_where=~delivery.c.done,
+)
+Index(
+    "cdc_sms_delivery_owed",
+    delivery.c.next_write_at,
+    postgresql_where=delivery.c.owes_write,
+)
+
+attempt = Table(
+    "cdc_sms_attempt",
+    metadata,
+    Column("claim_token", String(36), primary_key=True),
+    Column("message_id", _binary_text(200), primary_key=True),
+    Column("round", Integer, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("counted", Boolean, nullable=False),
+    Column("started_at", _instant()),
+    Column("finished_at", _instant(), nullable=False),
+    Column("outcome", String(20), nullable=False),
+    Column("code", String(100)),
+    Column("text", Text),
+    Column("provider", String(100), nullable=False),
+    Column("provider_message_id", String(200)),
+)
+"""One row a request, keyed by the claim that allowed it."""
+
+Index("cdc_sms_attempt_by_message", attempt.c.message_id)
+
+control = Table(
+    "cdc_sms_control",
+    metadata,
+    Column("name", _binary_text(200), primary_key=True),
+    Column("value", Text, nullable=False),
+    Column("changed_at", _instant(), nullable=False),
+)
+"""What every member must know, by name; the value is JSON. ``hold:account:<provider>``: the
+provider is held; ``first_snapshot:<slot>``: the pending rows of the start are on the topic."""

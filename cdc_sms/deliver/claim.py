@@ -1,0 +1,563 @@
+"""Take the right to send, by sets: look at keys, finish what is done, claim what may be sent.
+
+:func:`decide` is the protocol: one key's messages and its row as they stand, to what becomes of
+them. It is pure; :class:`Claims` reads, locks, and writes what it decided.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Engine
+
+from cdc_sms.config.settings import DeliverSettings, StatusSettings
+from cdc_sms.databases.business_table import BusinessRow, BusinessTable, Read
+from cdc_sms.databases.engine import in_transaction
+from cdc_sms.databases.ledger import AttemptRow, Delivery, Ledger
+from cdc_sms.deliver.intake import Look
+from cdc_sms.deliver.write_back import Owing, WriteBack
+from cdc_sms.model.state import DeadLetterClass, State
+
+FAR_AHEAD = timedelta(hours=1)
+"""A message that waits longer for its date lets its offset go; the keeper emits it then."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The record's offset may go; ``how`` is from a closed set."""
+
+    look: Look
+    how: str
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """The record is to be looked at again.
+
+    Attributes:
+        reason: what it waits for; from a closed set.
+        delay_s: seconds; None: as often as that reason is worth it.
+    """
+
+    look: Look
+    reason: str
+    delay_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The right to send one message, once.
+
+    Attributes:
+        message: in the ledger, as claimed.
+        row: as it stood under the lock: what is sent.
+        token: says whose claim it is.
+        lease_until_s: on the monotonic clock, counted from before the claim.
+    """
+
+    look: Look
+    message: Delivery
+    row: BusinessRow
+    token: str
+    lease_until_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class OwesDeadLetter:
+    """A message was given up: its dead letter is to be produced, and acknowledged.
+
+    Attributes:
+        dead_letter_class: why.
+    """
+
+    look: Look
+    message: Delivery
+    dead_letter_class: DeadLetterClass
+
+
+Result = Finished | Wait | Claim | OwesDeadLetter
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What decides beside the facts.
+
+    Attributes:
+        status: the words; None where the table has no status column.
+        settings: leases, pauses, the rule for doubts.
+        token: of the claims that may be taken now.
+        lease_until_s: of these, on the monotonic clock.
+        may_claim: False while a hold is in force.
+    """
+
+    status: StatusSettings | None
+    settings: DeliverSettings
+    token: str
+    lease_until_s: float
+    may_claim: bool
+
+
+@dataclass(slots=True)
+class Decision:
+    """What becomes of one look.
+
+    Attributes:
+        result: of the record.
+        changed: messages to be saved.
+    """
+
+    result: Result
+    changed: list[Delivery] = field(default_factory=list[Delivery])
+
+
+# ---- the protocol, pure -------------------------------------------------------------------------
+
+
+def finished_without_locks(
+    look: Look, messages: Sequence[Delivery], row: BusinessRow | None, status: StatusSettings | None
+) -> Finished | None:
+    """Say whether a record is finished by what a read saw that saw its transaction.
+
+    Args:
+        look: the record.
+        messages: every message of its key.
+        row: the key's row; None: gone.
+        status: the words.
+    """
+    if any(not message.is_done for message in messages):
+        return None
+    if row is None:
+        return Finished(look, "gone")
+    current = next((m for m in messages if m.id == row.message_id), None)
+    if current is None:
+        return None
+    reads_pending = status is not None and row.word == status.pending
+    if reads_pending and not current.owes_write and current.unclear_at is None:
+        return None
+    return Finished(look, "unclear" if reads_pending and current.unclear_at else current.state)
+
+
+def decide(
+    look: Look,
+    messages: Sequence[Delivery],
+    row: BusinessRow | None,
+    *,
+    row_is_locked: bool,
+    now: datetime,
+    rules: Rules,
+) -> Decision:
+    """Decide what becomes of a key's messages and of the record that asked for it.
+
+    Args:
+        look: the record; its transaction has been seen.
+        messages: every message of the key, locked; the row's own among them.
+        row: as it stands; locked unless ``row_is_locked``; None: gone.
+        row_is_locked: someone else holds the row.
+        now: the database's clock.
+        rules: see there.
+    """
+    changed: list[Delivery] = []
+    for other in messages:
+        if other.is_done or (row is not None and other.id == row.message_id):
+            continue
+        stop = _without_row(look, other, changed, now, rules)
+        if stop is not None:
+            return Decision(stop, changed)
+    if row is None:
+        return Decision(Finished(look, "gone"), changed)
+    current = next(m for m in messages if m.id == row.message_id)
+    return _current(look, current, row, changed, row_is_locked=row_is_locked, now=now, rules=rules)
+
+
+def _without_row(
+    look: Look, message: Delivery, changed: list[Delivery], now: datetime, rules: Rules
+) -> Result | None:
+    """Bring a message to its end whose row is gone, or is another message's now."""
+    match message.state:
+        case State.FAILED:
+            return _owes(look, message)
+        case State.SENDING if not _lease_is_over(message, now, rules):
+            return Wait(look, "claimed", _until(_lease_end(message, rules), now))
+        case State.SENDING:
+            changed.append(_taken_over(message, now, rules))
+            return Wait(look, "claimed", 0.0)
+        case State.IN_DOUBT:
+            given_up = _doubt_given_up(message, now)
+            changed.append(given_up)
+            return _owes(look, given_up)
+        case _:
+            changed.append(replace(message, state=State.CANCELLED, changed_at=now))
+            return None
+
+
+def _current(
+    look: Look,
+    message: Delivery,
+    row: BusinessRow,
+    changed: list[Delivery],
+    *,
+    row_is_locked: bool,
+    now: datetime,
+    rules: Rules,
+) -> Decision:
+    """Decide about the message that the row is."""
+    if message.state in {State.SENT, State.FAILED, State.EXPIRED, State.CANCELLED}:
+        if not _is_pending_again(message, row, rules):
+            return Decision(_final(look, message, row, rules), changed)
+        message = replace(message, state=State.PENDING, due_at=now)
+    if message.state is State.SENDING and message.claim_token == rules.token:
+        return Decision(_claimed(look, message, row, rules), changed)  # COMMIT's reply was lost
+    if message.state is State.SENDING:
+        if not _lease_is_over(message, now, rules):
+            wait = Wait(look, "claimed", _until(_lease_end(message, rules), now))
+            return Decision(wait, changed)
+        message = _taken_over(message, now, rules)
+        changed.append(message)
+    result, after = _open(look, message, row, row_is_locked=row_is_locked, now=now, rules=rules)
+    if after is not None:
+        changed[:] = [m for m in changed if m.id != after.id] + [after]
+    return Decision(result, changed)
+
+
+def _open(
+    look: Look,
+    message: Delivery,
+    row: BusinessRow,
+    *,
+    row_is_locked: bool,
+    now: datetime,
+    rules: Rules,
+) -> tuple[Result, Delivery | None]:
+    """Decide about a message that nobody holds and that isn't final."""
+    in_doubt = message.state is State.IN_DOUBT
+    if in_doubt and (rules.settings.doubt == "hold" or message.doubts > 1):
+        given_up = _doubt_given_up(message, now)
+        return _owes(look, given_up), given_up
+    if message.due_at > now and message.state in {State.IN_DOUBT, State.RETRYING}:
+        return Wait(look, message.state, _until(message.due_at, now)), None
+    if row_is_locked:
+        return Wait(look, "row_locked"), None
+    if not _word_is_ours(message, row, rules):
+        if in_doubt:
+            given_up = _doubt_given_up(message, now)
+            return _owes(look, given_up), given_up
+        return Finished(look, "cancelled"), replace(message, state=State.CANCELLED, changed_at=now)
+    if row.expires_at is not None and row.expires_at <= now:
+        return _expired(look, message, now)
+    if row.send_after is not None and row.send_after > now and not in_doubt:
+        return _scheduled(look, message, row.send_after, now)
+    if not rules.may_claim:
+        return Wait(look, "held"), None
+    claimed = _claim(message, row, now, rules)
+    return _claimed(look, claimed, row, rules), claimed
+
+
+def _final(look: Look, message: Delivery, row: BusinessRow, rules: Rules) -> Result:
+    if message.owes_dead_letter:
+        return _owes(look, message)
+    reads_pending = rules.status is not None and row.word == rules.status.pending
+    if reads_pending and not message.owes_write and message.unclear_at is None:
+        return OwesDeadLetter(look, message, DeadLetterClass.UNCLEAR)
+    return Finished(look, message.state)
+
+
+def _is_pending_again(message: Delivery, row: BusinessRow, rules: Rules) -> bool:
+    """Say whether it was cancelled before any attempt, and its row reads pending again."""
+    return (
+        message.state is State.CANCELLED
+        and message.attempts == 0
+        and (rules.status is None or row.word == rules.status.pending)
+    )
+
+
+def _word_is_ours(message: Delivery, row: BusinessRow, rules: Rules) -> bool:
+    if rules.status is None:
+        return True
+    return row.word in {rules.status.pending, message.row_word, message.intended_word} - {None}
+
+
+def _claim(message: Delivery, row: BusinessRow, now: datetime, rules: Rules) -> Delivery:
+    return replace(
+        message,
+        former_state=State.PENDING if message.state is State.SCHEDULED else message.state,
+        state=State.SENDING,
+        claim_token=rules.token,
+        lease_until=now + timedelta(seconds=rules.settings.lease_s),
+        due_at=now + timedelta(seconds=rules.settings.lease_s + rules.settings.lease_grace_s),
+        content_digest=row.digest,
+        unclear_at=None,
+        changed_at=now,
+    )
+
+
+def _claimed(look: Look, message: Delivery, row: BusinessRow, rules: Rules) -> Claim:
+    return Claim(look, message, row, rules.token, rules.lease_until_s)
+
+
+def _owes(look: Look, message: Delivery) -> OwesDeadLetter:
+    return OwesDeadLetter(look, message, message.dead_letter_class or DeadLetterClass.PERMANENT)
+
+
+def _expired(look: Look, message: Delivery, now: datetime) -> tuple[Result, Delivery]:
+    if message.state is State.IN_DOUBT:
+        given_up = _doubt_given_up(message, now)
+        return _owes(look, given_up), given_up
+    text = "its time to be sent ran out"
+    return Finished(look, State.EXPIRED), replace(
+        message, state=State.EXPIRED, failure_text=text, changed_at=now
+    )
+
+
+def _scheduled(
+    look: Look, message: Delivery, date: datetime, now: datetime
+) -> tuple[Result, Delivery]:
+    state = message.state if message.state is State.RETRYING else State.SCHEDULED
+    after = replace(message, state=state, due_at=date, changed_at=now)
+    if date - now > FAR_AHEAD:
+        return Finished(look, State.SCHEDULED), replace(after, state=State.SCHEDULED)
+    return Wait(look, State.SCHEDULED, _until(date, now)), after
+
+
+def _taken_over(message: Delivery, now: datetime, rules: Rules) -> Delivery:
+    """Call a claim in doubt that ran out: whoever held it may have sent it."""
+    return replace(
+        message,
+        state=State.IN_DOUBT,
+        claim_token=None,
+        lease_until=None,
+        doubts=message.doubts + 1,
+        attempts=message.attempts + 1,
+        failure_class="in_doubt",
+        failure_code="lease_expired",
+        failure_text="the process that was sending it ended; it may have been sent",
+        first_failed_at=message.first_failed_at or now,
+        last_failed_at=now,
+        due_at=now + timedelta(seconds=rules.settings.doubt_pause_s),
+        changed_at=now,
+    )
+
+
+def _doubt_given_up(message: Delivery, now: datetime) -> Delivery:
+    return replace(
+        message,
+        state=State.FAILED,
+        dead_letter_class=DeadLetterClass.IN_DOUBT,
+        dlq_partition=None,
+        dlq_offset=None,
+        claim_token=None,
+        changed_at=now,
+    )
+
+
+def _lease_end(message: Delivery, rules: Rules) -> datetime:
+    assert message.lease_until is not None
+    return message.lease_until + timedelta(seconds=rules.settings.lease_grace_s)
+
+
+def _lease_is_over(message: Delivery, now: datetime, rules: Rules) -> bool:
+    return _lease_end(message, rules) < now
+
+
+def _until(moment: datetime, now: datetime) -> float:
+    return max(0.0, (moment - now).total_seconds()) + 0.01
+
+
+# ---- reading, locking, writing -------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What one claim transaction led to.
+
+    Attributes:
+        results: one for each look, in any order.
+        holds: in force, by name, as the ledger has them.
+    """
+
+    results: list[Result]
+    holds: Mapping[str, Mapping[str, Any]]
+
+
+class Claims:
+    """Runs claim transactions.
+
+    Thread: the ledger's.
+    """
+
+    def __init__(
+        self,
+        *,
+        engine: Engine,
+        table: BusinessTable,
+        ledger: Ledger,
+        write_back: WriteBack,
+        settings: DeliverSettings,
+    ) -> None:
+        self._engine = engine
+        self._table = table
+        self._ledger = ledger
+        self._write_back = write_back
+        self._settings = settings
+
+    def take(
+        self, looks: Sequence[Look], *, token: str, lease_until_s: float, probing: bool
+    ) -> Taken:
+        """Look at keys and claim what may be sent.
+
+        Args:
+            looks: of distinct keys; no more than there are free senders.
+            token: fresh; the same again when a transaction is repeated after a lost COMMIT.
+            lease_until_s: on the monotonic clock, counted from before this call.
+            probing: one message is to be sent although the provider is held.
+
+        Raises:
+            DatabaseUnavailable: repeat the call with the same token: it finds its own claims.
+        """
+
+        def work(connection: Connection) -> Taken:
+            holds = self._ledger.holds(connection)
+            rules = Rules(
+                status=self._table.status,
+                settings=self._settings,
+                token=token,
+                lease_until_s=lease_until_s,
+                may_claim=probing or not holds,
+            )
+            return Taken(self._look(connection, looks, rules), holds)
+
+        return in_transaction(self._engine, work)
+
+    def _look(self, connection: Connection, looks: Sequence[Look], rules: Rules) -> list[Result]:
+        known = self._ledger.by_key(connection, [look.key_text for look in looks])
+        read = self._table.read(connection, [look.key for look in looks])
+        results: list[Result] = []
+        left: list[Look] = []
+        for look in looks:
+            xid = look.transaction_id
+            if xid is not None and not read.snapshot.sees(xid):
+                results.append(Wait(look, "not_visible"))
+                continue
+            row = read.rows.get(look.key)
+            messages = known[look.key_text]
+            finished = finished_without_locks(look, messages, row, rules.status)
+            if finished is not None:
+                results.append(finished)
+            else:
+                left.append(look)
+        if left:
+            results += self._claim(connection, left, known, read, rules)
+        return results
+
+    def _claim(
+        self,
+        connection: Connection,
+        looks: Sequence[Look],
+        known: Mapping[str, Sequence[Delivery]],
+        read: Read,
+        rules: Rules,
+    ) -> list[Result]:
+        ids = {m.id for look in looks for m in known[look.key_text]}
+        shown = {look.key: row for look in looks if (row := read.rows.get(look.key)) is not None}
+        new = [
+            _new(look, shown[look.key], self._table, read.at)
+            for look in looks
+            if look.key in shown and shown[look.key].message_id not in ids
+        ]
+        self._ledger.insert(connection, new)
+        wanted = sorted(ids | {message.id for message in new})
+        messages = self._ledger.lock(connection, wanted, skip_locked=True)
+        rows = self._table.lock(connection, sorted(shown))
+        decisions = [
+            self._decision(look, known, messages, shown.get(look.key), rows, read.at, rules)
+            for look in looks
+        ]
+        self._save(connection, decisions, rows, read.at)
+        return [decision.result for decision in decisions]
+
+    def _decision(
+        self,
+        look: Look,
+        known: Mapping[str, Sequence[Delivery]],
+        messages: Mapping[str, Delivery],
+        shown: BusinessRow | None,
+        rows: Mapping[Any, BusinessRow],
+        now: datetime,
+        rules: Rules,
+    ) -> Decision:
+        ids = {m.id for m in known[look.key_text]}
+        if shown is not None:
+            ids.add(shown.message_id)
+        if not ids <= messages.keys():
+            return Decision(Wait(look, "ledger_locked"))
+        row = rows.get(look.key)
+        if row is not None and shown is not None and row.message_id != shown.message_id:
+            return Decision(Wait(look, "row_changed", 0.0))
+        return decide(
+            look,
+            [messages[i] for i in sorted(ids)],
+            row or shown,
+            row_is_locked=row is None,
+            now=now,
+            rules=rules,
+        )
+
+    def _save(
+        self,
+        connection: Connection,
+        decisions: Sequence[Decision],
+        rows: Mapping[Any, BusinessRow],
+        now: datetime,
+    ) -> None:
+        owing = [
+            Owing(decision.result.look.key, message)
+            for decision in decisions
+            for message in decision.changed
+        ]
+        if not owing:
+            return
+        after = self._write_back.apply(connection, owing, now=now, locked=rows)
+        looks = {m.id: d.result.look for d in decisions for m in d.changed}
+        self._ledger.save(connection, [_seen_by(m, looks[m.id]) for m in after])
+        taken_over = [m for m in after if m.failure_code == "lease_expired" and m.changed_at == now]
+        self._ledger.record_attempts(
+            connection, [_lost_attempt(m, now) for m in taken_over if m.state is State.IN_DOUBT]
+        )
+
+
+def _new(look: Look, row: BusinessRow, table: BusinessTable, now: datetime) -> Delivery:
+    return Delivery(
+        id=row.message_id,
+        message_key=row.key_text,
+        key_values=table.key_values(row.key),
+        row_created_at=row.created_at,
+        state=State.PENDING,
+        due_at=now,
+        seen_at=now,
+        changed_at=now,
+        record_key=look.record.key,
+    )
+
+
+def _seen_by(message: Delivery, look: Look) -> Delivery:
+    return replace(
+        message, record_partition=look.record.partition, record_offset=look.record.offset
+    )
+
+
+def _lost_attempt(message: Delivery, now: datetime) -> AttemptRow:
+    """Return the attempt of a member that ended: whether it sent is what nobody knows."""
+    return AttemptRow(
+        claim_token=f"lost-{message.doubts}",
+        message_id=message.id,
+        round=message.round,
+        number=message.attempts,
+        counted=True,
+        started_at=None,
+        finished_at=now,
+        outcome="in_doubt",
+        code="lease_expired",
+        text=message.failure_text,
+        provider=message.provider or "",
+        provider_message_id=None,
+    )

@@ -1,0 +1,577 @@
+"""The ledger thread: claim → send → route → settle, for the looks that the loop hands in.
+
+It owns the database connection and every decision; it waits for nothing but its own inbox.
+Outcomes, acknowledgements and looks all arrive there, and each turn works off what has come, by
+sets: while one transaction runs, the next set gathers.
+"""
+
+import logging
+import queue
+import random
+import threading
+import uuid
+from collections import Counter, deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, Engine
+
+from cdc_sms.config.settings import DeliverSettings
+from cdc_sms.databases.engine import in_transaction
+from cdc_sms.databases.ledger import HOLD_PREFIX, Ledger
+from cdc_sms.deliver.breaker import Breaker, BreakerState
+from cdc_sms.deliver.claim import Claim, Claims, Finished, OwesDeadLetter, Result, Wait
+from cdc_sms.deliver.dead_letters import DeadLetters, LetterRefused, Spoilt, SpoiltAcknowledged
+from cdc_sms.deliver.intake import Look
+from cdc_sms.deliver.keeper import Keeper
+from cdc_sms.deliver.route import route
+from cdc_sms.deliver.send import BalanceAnswer, Returned, Senders
+from cdc_sms.deliver.settle import Acknowledged, Settlement, Settles, outcome_name
+from cdc_sms.deliver.waiting import Waiting, pause_s
+from cdc_sms.errors import DatabaseUnavailable
+from cdc_sms.kafka.offsets import Place
+from cdc_sms.model.backoff import Backoff
+from cdc_sms.model.clock import Clock
+from cdc_sms.model.outcome import Failed, Sent
+from cdc_sms.model.segments import count_segments
+from cdc_sms.providers.base import Balance, Provider
+from cdc_sms.telemetry.metrics import Metrics
+
+_log = logging.getLogger(__name__)
+
+LONGEST_PATIENCE_S = 1.0
+LETTER_PAUSE_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Owned:
+    """Partitions that are ours from now on."""
+
+    partitions: frozenset[int]
+
+
+@dataclass(frozen=True, slots=True)
+class _Dropped:
+    """Partitions that go; ``settled`` is set when nothing of theirs is in flight."""
+
+    partitions: frozenset[int]
+    settled: threading.Event
+
+
+class _Stop:
+    """Claim nothing more; end when what is in flight is settled."""
+
+
+_Event = (
+    Look
+    | Spoilt
+    | Returned
+    | BalanceAnswer
+    | Acknowledged
+    | SpoiltAcknowledged
+    | LetterRefused
+    | _Owned
+    | _Dropped
+    | _Stop
+    | BaseException
+)
+
+
+class Desk:
+    """One member's ledger thread.
+
+    Thread: :meth:`put`, :meth:`own`, :meth:`drop`, :meth:`stop`, :meth:`describe` and the plain
+    properties may be called from any thread; everything else is the desk's own.
+
+    Args:
+        finished: takes the place of each record whose offset may go; any thread.
+    """
+
+    def __init__(
+        self,
+        *,
+        engine: Engine,
+        ledger: Ledger,
+        claims: Claims,
+        settles: Settles,
+        keeper: Keeper,
+        breaker: Breaker,
+        provider: Provider,
+        settings: DeliverSettings,
+        clock: Clock,
+        metrics: Metrics,
+        random_source: random.Random,
+        finished: Callable[[Place], None],
+    ) -> None:
+        self._engine = engine
+        self._ledger = ledger
+        self._claims = claims
+        self._settles = settles
+        self._keeper = keeper
+        self._breaker = breaker
+        self._provider = provider
+        self._settings = settings
+        self._clock = clock
+        self._metrics = metrics
+        self._random = random_source
+        self._finished = finished
+        self._inbox: queue.SimpleQueue[_Event] = queue.SimpleQueue()
+        self._senders = Senders(
+            provider=provider,
+            count=settings.senders,
+            deadline_s=settings.request_deadline_s,
+            region=settings.region,
+            breaker=breaker,
+            clock=clock,
+            metrics=metrics,
+            returned=self._inbox.put,
+        )
+        self._letters: DeadLetters | None = None
+        self._thread = threading.Thread(target=self._run, name="ledger", daemon=True)
+        self.failure: BaseException | None = None
+
+        self._line: deque[Look] = deque()
+        self._waiting = Waiting()
+        self._parked: dict[str, list[Look]] = {}
+        self._in_flight: dict[str, Claim] = {}
+        self._to_settle: list[Settlement] = []
+        self._acknowledged: list[Acknowledged] = []
+        self._letters_out: Counter[int] = Counter()
+        self._owned: frozenset[int] = frozenset()
+        self._leaving: list[_Dropped] = []
+        self._stopping = False
+
+        self._claiming: tuple[str, float, list[Look]] | None = None
+        self._probe_id: str | None = None
+        self._shown_state = BreakerState.CLOSED
+        self._lift_hold = False
+        self._publish_hold: str | None = None
+        self._backoff = Backoff(first_s=0.2, limit_s=5.0, random_source=random_source)
+        self._database_rests_until_s = 0.0
+        self._keep_at_s = 0.0
+        self._measure_at_s = 0.0
+
+    # ---- for the loop's thread -----------------------------------------------------------------
+
+    @property
+    def answered(self) -> Callable[[Acknowledged | SpoiltAcknowledged | LetterRefused], None]:
+        """Return what takes the broker's answers to dead letters."""
+        return self._inbox.put
+
+    def start(self, letters: DeadLetters) -> None:
+        """Start the ledger thread and the senders."""
+        self._letters = letters
+        self._senders.start()
+        self._thread.start()
+
+    def put(self, item: Look | Spoilt) -> None:
+        """Hand in a record that is not finished."""
+        self._inbox.put(item)
+
+    def own(self, partitions: frozenset[int]) -> None:
+        """Say which partitions are ours from now on."""
+        self._inbox.put(_Owned(partitions))
+
+    def drop(self, partitions: frozenset[int]) -> threading.Event:
+        """Forget the partitions' records that are not in flight.
+
+        Returns:
+            An event that is set when what is in flight of theirs is settled.
+        """
+        settled = threading.Event()
+        self._inbox.put(_Dropped(partitions, settled))
+        return settled
+
+    def stop(self) -> None:
+        """Ask for the end: nothing more is claimed; :meth:`join` waits."""
+        self._inbox.put(_Stop())
+
+    def join(self, timeout_s: float) -> bool:
+        """Wait for the end; False: something is still in flight."""
+        self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+    def close(self) -> None:
+        """End the senders; what is still in flight is left to its lease."""
+        self._senders.close()
+
+    def is_blocked(self) -> bool:
+        """Say whether nothing may be sent and no message is wanted as a probe."""
+        return self._breaker.state in {BreakerState.OPEN, BreakerState.HELD}
+
+    @property
+    def database_is_away(self) -> bool:
+        """Say whether the database couldn't be used at the last try."""
+        return self._database_rests_until_s > 0
+
+    def describe(self) -> dict[str, object]:
+        """Return what a person wants to know of it; counts may be a turn old."""
+        return {
+            "breaker": self._breaker.state.value,
+            "breaker_reason": self._breaker.reason,
+            "in_flight": len(self._in_flight),
+            "in_line": len(self._line),
+            "waiting": len(self._waiting),
+            "database": "away" if self.database_is_away else "connected",
+        }
+
+    # ---- the thread ----------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        try:
+            while not self._is_over():
+                self._turn()
+        except Exception as error:  # noqa: BLE001 - the top of a thread: the role ends with it
+            self.failure = error
+
+    def _is_over(self) -> bool:
+        busy = self._in_flight or self._to_settle or self._acknowledged
+        return self._stopping and not busy and not self._letters_out.total()
+
+    def _turn(self) -> None:
+        self._receive()
+        self._line.extend(self._waiting.due(self._clock.monotonic_s()))
+        if self._clock.monotonic_s() >= self._database_rests_until_s:
+            with self._database():
+                self._settle()
+                self._claim()
+                self._keep()
+        self._probe()
+        self._show_breaker()
+        self._let_go()
+        self._measure()
+
+    @contextmanager
+    def _database(self) -> Iterator[None]:
+        """Run a turn's transactions; when the database is away, rest and repeat them."""
+        try:
+            yield
+        except DatabaseUnavailable as error:
+            if not self.database_is_away:
+                _log.warning("database.lost", extra={"why": error.message})
+            self._database_rests_until_s = self._clock.monotonic_s() + self._backoff.next_s()
+        else:
+            if self.database_is_away:
+                _log.info("database.regained")
+            self._backoff.reset()
+            self._database_rests_until_s = 0.0
+
+    # ---- in ------------------------------------------------------------------------------------
+
+    def _receive(self) -> None:
+        """Wait for the first event as long as nothing else is due; then take all that is there."""
+        try:
+            event = self._inbox.get(timeout=self._patience_s())
+            while True:
+                self._take(event)
+                event = self._inbox.get_nowait()
+        except queue.Empty:
+            return
+
+    def _patience_s(self) -> float:
+        now = self._clock.monotonic_s()
+        if now < self._database_rests_until_s:
+            return min(LONGEST_PATIENCE_S, self._database_rests_until_s - now)
+        if self._to_settle or self._acknowledged or (self._line and self._allowance() > 0):
+            return 0.0
+        due = self._waiting.next_due_s()
+        pauses = [LONGEST_PATIENCE_S, self._breaker.probe_in_s() or LONGEST_PATIENCE_S]
+        if due is not None:
+            pauses.append(due - now)
+        return max(0.0, min(pauses))
+
+    def _take(self, event: _Event) -> None:  # noqa: C901 - one case an event
+        match event:
+            case Look():
+                self._line.append(event)
+            case Spoilt():
+                self._produce(event)
+            case Returned():
+                self._returned(event)
+            case BalanceAnswer():
+                self._balance_answered(event.answer)
+            case Acknowledged():
+                self._letters_out[event.look.place.partition] -= 1
+                self._acknowledged.append(event)
+            case SpoiltAcknowledged():
+                self._letters_out[event.spoilt.place.partition] -= 1
+                self._finish(event.spoilt.place, "dead_lettered")
+            case LetterRefused():
+                self._letter_refused(event)
+            case _Owned():
+                self._owned |= event.partitions
+            case _Dropped():
+                self._drop(event)
+            case _Stop():
+                self._stopping = True
+            case BaseException():
+                raise event
+
+    def _returned(self, returned: Returned) -> None:
+        """Route what a sender came back with; it is settled in this turn."""
+        claim, outcome = returned.claim, returned.outcome
+        is_probe = claim.message.id == self._probe_id
+        self._probe_id = None if is_probe else self._probe_id
+        if outcome is None:
+            self._to_settle.append(Settlement(claim, None, None))
+            return
+        counted = self._breaker.note(outcome, probe=is_probe) if returned.asked else True
+        if self._breaker.state is BreakerState.HELD:
+            self._publish_hold = self._breaker.reason
+        way = route(
+            outcome,
+            attempts=claim.message.attempts,
+            counted=counted,
+            settings=self._settings,
+            random_source=self._random,
+        )
+        segments = count_segments(claim.row.text).count
+        self._to_settle.append(Settlement(claim, outcome, way, returned.started_at, segments))
+        self._count(returned)
+
+    def _count(self, returned: Returned) -> None:
+        outcome, claim = returned.outcome, returned.claim
+        assert outcome is not None
+        name = outcome_name(outcome)
+        if returned.asked:
+            self._metrics.attempts.labels(self._provider.name, name).inc()
+            self._metrics.request_latency.labels(self._provider.name).observe(returned.took_s)
+        if isinstance(outcome, Sent):
+            age_s = self._clock.now().timestamp() - claim.look.record.timestamp_ms / 1000
+            self._metrics.accept_latency.observe(max(0.0, age_s))
+        facts: dict[str, object] = {
+            "message_id": claim.message.id,
+            "outcome": name,
+            "attempt": claim.message.attempts + 1,
+            "took_s": round(returned.took_s, 4),
+        }
+        if not isinstance(outcome, Sent):
+            facts |= {"code": outcome.code, "why": outcome.text}
+        _log.info("message.attempted", extra=facts)
+
+    def _letter_refused(self, refused: LetterRefused) -> None:
+        owed = refused.owed
+        place = owed.place if isinstance(owed, Spoilt) else owed.look.place
+        self._letters_out[place.partition] -= 1
+        _log.error("dead_letter.refused", extra={"why": refused.why, "offset": place.offset})
+        if isinstance(owed, Spoilt):
+            self._produce(owed)
+        else:
+            self._wait(Wait(owed.look, "dead_letter", LETTER_PAUSE_S))
+
+    # ---- claim, settle -------------------------------------------------------------------------
+
+    def _claim(self) -> None:
+        """Claim no more than there are free senders; a lost COMMIT is asked with its own token."""
+        if self._claiming is None:
+            looks = self._next_looks(self._allowance())
+            if not looks:
+                return
+            lease_until_s = self._clock.monotonic_s() + self._settings.lease_s
+            self._claiming = (str(uuid.uuid4()), lease_until_s, looks)
+        token, lease_until_s, looks = self._claiming
+        probing = self._breaker.state is BreakerState.PROBING
+        taken = self._claims.take(looks, token=token, lease_until_s=lease_until_s, probing=probing)
+        self._claiming = None
+        held = taken.holds.get(self._hold_name())
+        if held is not None and not probing:
+            self._breaker.hold(str(held.get("code", "")))
+        for result in taken.results:
+            self._route(result)
+
+    def _allowance(self) -> int:
+        """Return how many looks may be taken now."""
+        if self._stopping:
+            return 0
+        match self._breaker.state:
+            case BreakerState.CLOSED:
+                return self._senders.count - len(self._in_flight)
+            case BreakerState.PROBING:
+                return 0 if self._in_flight else 1
+            case BreakerState.OPEN | BreakerState.HELD:
+                return 0
+
+    def _next_looks(self, wanted: int) -> list[Look]:
+        """Take looks of distinct keys; one whose key is in hand waits beside it."""
+        looks: list[Look] = []
+        while self._line and len(looks) < wanted:
+            look = self._line.popleft()
+            if look.place.partition not in self._owned:
+                continue
+            if look.key_text in self._parked:
+                self._parked[look.key_text].append(look)
+                continue
+            self._parked[look.key_text] = []
+            look.looks += 1
+            looks.append(look)
+        return looks
+
+    def _settle(self) -> None:
+        if self._publish_hold is not None:
+            self._put_hold(self._publish_hold)
+            self._publish_hold = None
+        if self._lift_hold:
+            self._remove_hold()
+            self._lift_hold = False
+        if self._to_settle:
+            results = self._settles.settle(self._to_settle)
+            for settlement in self._to_settle:
+                self._in_flight.pop(settlement.claim.message.id, None)
+            self._to_settle = []
+            for result in results:
+                self._route(result)
+        if self._acknowledged:
+            results = self._settles.acknowledge(self._acknowledged)
+            self._acknowledged = []
+            for result in results:
+                self._route(result)
+
+    def _route(self, result: Result) -> None:
+        match result:
+            case Finished():
+                self._release(result.look)
+                self._finish(result.look.place, result.how)
+            case Wait():
+                self._wait(result)
+            case Claim():
+                self._in_flight[result.message.id] = result
+                is_probe = self._breaker.state is BreakerState.PROBING
+                self._probe_id = result.message.id if is_probe else self._probe_id
+                self._senders.send(result, is_probe=is_probe)
+            case OwesDeadLetter():
+                self._produce(result)
+
+    def _wait(self, wait: Wait) -> None:
+        look = wait.look
+        self._release(look)
+        if look.place.partition not in self._owned:
+            return
+        delay_s = pause_s(wait.reason, look.looks) if wait.delay_s is None else wait.delay_s
+        if delay_s <= 0 or wait.reason == "held":
+            self._line.append(look)
+        else:
+            self._waiting.add(look, wait.reason, self._clock.monotonic_s() + delay_s)
+
+    def _release(self, look: Look) -> None:
+        """Let the next record of the same key have its turn."""
+        self._line.extendleft(reversed(self._parked.pop(look.key_text, [])))
+
+    def _finish(self, place: Place, how: str) -> None:
+        self._metrics.finished.labels(how).inc()
+        self._finished(place)
+
+    def _produce(self, owed: OwesDeadLetter | Spoilt) -> None:
+        assert self._letters is not None
+        place = owed.place if isinstance(owed, Spoilt) else owed.look.place
+        self._letters_out[place.partition] += 1
+        self._letters.produce(owed)
+
+    # ---- the provider's state ------------------------------------------------------------------
+
+    def _probe(self) -> None:
+        if self._breaker.probe_in_s() != 0.0 or self._stopping:
+            return
+        if not self._provider.has_balance:
+            self._balance_answered(Balance(points=1))
+            return
+        self._breaker.probe_begun()
+        self._senders.probe()
+
+    def _balance_answered(self, answer: Balance | Failed) -> None:
+        if isinstance(answer, Failed):
+            self._breaker.probe_failed(answer)
+            return
+        was_held = self._breaker.state is BreakerState.HELD
+        if self._breaker.balance_answered(points=answer.points) and was_held:
+            self._lift_hold = True
+
+    def _show_breaker(self) -> None:
+        """Say once that it opened, and once that it closed; the gauge says it all the time."""
+        state, before = self._breaker.state, self._shown_state
+        if state is before:
+            return
+        self._shown_state = state
+        facts = {"provider": self._provider.name, "reason": self._breaker.reason}
+        value = {BreakerState.CLOSED: 0.0, BreakerState.PROBING: 0.5}.get(state, 1.0)
+        self._metrics.breaker_open.labels(self._provider.name).set(value)
+        self._metrics.holds.labels("account").set(state is BreakerState.HELD)
+        if before is BreakerState.CLOSED and state is BreakerState.OPEN:
+            self._metrics.breaker_opened.labels(self._provider.name).inc()
+            _log.warning("breaker.opened", extra=facts)
+        elif state is BreakerState.HELD:
+            _log.error("hold.started", extra={**facts, "kind": "account"})
+        elif state is BreakerState.CLOSED:
+            _log.info("breaker.closed", extra={"provider": self._provider.name})
+
+    def _hold_name(self) -> str:
+        return f"account:{self._provider.name}"
+
+    def _put_hold(self, code: str) -> None:
+        value: dict[str, object] = {
+            "kind": "account",
+            "code": code,
+            "since": self._clock.now().isoformat(),
+            "way_out": "put the account right; it is asked for by itself and goes on",
+        }
+
+        def work(connection: Connection) -> None:
+            self._ledger.put_control(connection, HOLD_PREFIX + self._hold_name(), value)
+
+        in_transaction(self._engine, work)
+
+    def _remove_hold(self) -> None:
+        def work(connection: Connection) -> bool:
+            return self._ledger.remove_control(connection, HOLD_PREFIX + self._hold_name())
+
+        if in_transaction(self._engine, work):
+            _log.info("hold.ended", extra={"kind": "account", "provider": self._provider.name})
+
+    # ---- partitions, keeper, gauges ------------------------------------------------------------
+
+    def _drop(self, dropped: _Dropped) -> None:
+        self._owned -= dropped.partitions
+        self._line = deque(x for x in self._line if x.place.partition in self._owned)
+        self._waiting.drop(lambda look: look.place.partition not in self._owned)
+        self._leaving.append(dropped)
+
+    def _let_go(self) -> None:
+        """Tell the loop which leaving partitions have nothing in flight any more."""
+        if not self._leaving:
+            return
+        busy = {claim.look.place.partition for claim in self._in_flight.values()}
+        busy |= {partition for partition, n in self._letters_out.items() if n > 0}
+        busy |= {letter.look.place.partition for letter in self._acknowledged}
+        for dropped in [d for d in self._leaving if not d.partitions & busy]:
+            dropped.settled.set()
+            self._leaving.remove(dropped)
+
+    def _keep(self) -> None:
+        now = self._clock.monotonic_s()
+        if now < self._keep_at_s or self._stopping:
+            return
+        self._keep_at_s = now + self._settings.keeper_s
+        if 0 in self._owned:
+            self._keeper.turn(flow_is_free=self._breaker.state is BreakerState.CLOSED)
+
+    def _measure(self) -> None:
+        now = self._clock.monotonic_s()
+        if now < self._measure_at_s:
+            return
+        self._measure_at_s = now + LONGEST_PATIENCE_S
+        ages: dict[str, float] = {"in_line": 0.0, "sending": 0.0, "retrying": 0.0, "in_doubt": 0.0}
+        count: Counter[str] = Counter(dict.fromkeys(ages, 0))
+        wall_ms = self._clock.now().timestamp() * 1000
+        for reason, look in self._open_looks():
+            count[reason] += 1
+            age_s = (wall_ms - look.record.timestamp_ms) / 1000
+            ages[reason] = max(ages.get(reason, 0.0), age_s)
+        for reason, age_s in ages.items():
+            self._metrics.oldest_unfinished.labels(reason).set(age_s)
+            self._metrics.waiting.labels(reason).set(count[reason])
+
+    def _open_looks(self) -> Iterator[tuple[str, Look]]:
+        blocked = self.is_blocked()
+        yield from (("breaker" if blocked else "in_line", look) for look in self._line)
+        yield from ((waiter.reason, waiter.look) for waiter in self._waiting)
+        yield from (("sending", claim.look) for claim in self._in_flight.values())

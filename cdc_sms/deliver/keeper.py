@@ -1,0 +1,110 @@
+"""What no Kafka record carries any more: the keeper brings it back, and repeats owed writes.
+
+The member that owns partition 0 of the outbox is the keeper; two of them do no harm, for what it
+emits is one more look. It asks the ledger only, never the business table.
+"""
+
+import logging
+from collections.abc import Sequence
+from datetime import timedelta
+
+import orjson
+from sqlalchemy import Connection, Engine
+
+from cdc_sms.databases.engine import in_transaction
+from cdc_sms.databases.ledger import Delivery, Ledger
+from cdc_sms.deliver.settle import Settles
+from cdc_sms.kafka.headers import EMITTED
+from cdc_sms.kafka.producer import Delivery as Acknowledgement
+from cdc_sms.kafka.producer import Producer
+from cdc_sms.model.message import trace_id
+from cdc_sms.model.state import State
+from cdc_sms.telemetry.metrics import Metrics
+
+_log = logging.getLogger(__name__)
+
+BATCH = 500
+
+
+class Keeper:
+    """Emits overdue messages again, and repeats owed write-backs.
+
+    Thread: the ledger's.
+
+    Args:
+        outbox: the topic to emit to.
+        overdue_s: how long after its due time a message is taken for lost from Kafka; seconds.
+    """
+
+    def __init__(
+        self,
+        *,
+        engine: Engine,
+        ledger: Ledger,
+        settles: Settles,
+        producer: Producer,
+        outbox: str,
+        overdue_s: float,
+        metrics: Metrics,
+    ) -> None:
+        self._engine = engine
+        self._ledger = ledger
+        self._settles = settles
+        self._producer = producer
+        self._outbox = outbox
+        self._overdue = timedelta(seconds=overdue_s)
+        self._metrics = metrics
+
+    def turn(self, *, flow_is_free: bool) -> None:
+        """Do one round.
+
+        Args:
+            flow_is_free: no hold and no open breaker; otherwise nothing is emitted.
+
+        Raises:
+            DatabaseUnavailable: repeat it later.
+        """
+        while self._settles.write_owed(limit=BATCH) == BATCH:
+            pass
+        if flow_is_free:
+            self._emit_overdue()
+        in_doubt, doubles, owed = in_transaction(self._engine, self._ledger.counts)
+        self._metrics.in_doubt.set(in_doubt)
+        self._metrics.possible_doubles.set(doubles)
+        self._metrics.owed.set(owed)
+
+    def _emit_overdue(self) -> None:
+        """Note them as emitted, then emit: once too few would be repeated after ``overdue``."""
+
+        def work(connection: Connection) -> Sequence[Delivery]:
+            now = self._ledger.now(connection)
+            messages = self._ledger.overdue(connection, now=now, after=self._overdue, limit=BATCH)
+            if messages:
+                self._ledger.emitted(connection, [m.id for m in messages], now=now)
+            return messages
+
+        for message in in_transaction(self._engine, work):
+            self._emit(message)
+
+    def _emit(self, message: Delivery) -> None:
+        if message.record_key is None:
+            return
+        reason = "scheduled" if message.state is State.SCHEDULED else "overdue"
+        key = orjson.loads(message.record_key)
+        columns = key["payload"] if key.keys() == {"schema", "payload"} else key
+        value = {"before": None, "after": columns, "op": "r"}
+        self._producer.produce(
+            self._outbox,
+            key=message.record_key,
+            value=orjson.dumps(value),
+            headers=[(EMITTED, reason.encode())],
+            on_delivery=_ignored,
+        )
+        _log.info(
+            "message.emitted",
+            extra={"message_id": message.id, "trace_id": trace_id(message.id), "reason": reason},
+        )
+
+
+def _ignored(_acknowledgement: Acknowledgement) -> None:
+    """A record that was not acknowledged is emitted again when the message is overdue again."""

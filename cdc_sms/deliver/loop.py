@@ -1,0 +1,203 @@
+"""The spine of deliver: poll → intake → (desk: claim → send → settle) → commit.
+
+The loop thread owns the consumer and never waits for anything else; the desk is the ledger
+thread. A record goes in by :meth:`DeliverLoop._take_in` and comes out as a place whose offset may
+go; in between the desk holds it.
+"""
+
+import logging
+import queue
+import threading
+from collections import Counter
+
+from cdc_sms.config.settings import DeliverSettings
+from cdc_sms.deliver.dead_letters import DeadLetters, Spoilt
+from cdc_sms.deliver.desk import Desk
+from cdc_sms.deliver.intake import Intake, Look, Skip, Undecodable
+from cdc_sms.kafka.consumer import Consumer, Record
+from cdc_sms.kafka.offsets import Offsets, Place
+from cdc_sms.kafka.producer import Producer
+from cdc_sms.model.clock import Clock
+from cdc_sms.telemetry.metrics import Metrics
+
+_log = logging.getLogger(__name__)
+
+POLL_S = 0.1
+COMMIT_EVERY_S = 1.0
+REVOKE_GRACE_S = 10.0
+MAX_OPEN_BYTES = 16 * 1024 * 1024
+
+
+class DeliverLoop:
+    """One member of the consumer group.
+
+    Thread: :meth:`run` is the loop thread; :meth:`describe` and :meth:`live_s` any.
+    """
+
+    def __init__(
+        self,
+        *,
+        consumer: Consumer,
+        producer: Producer,
+        intake: Intake,
+        desk: Desk,
+        letters: DeadLetters,
+        finished: "queue.SimpleQueue[Place]",
+        settings: DeliverSettings,
+        clock: Clock,
+        metrics: Metrics,
+    ) -> None:
+        self._consumer = consumer
+        self._producer = producer
+        self._intake = intake
+        self._desk = desk
+        self._letters = letters
+        self._finished = finished
+        self._settings = settings
+        self._clock = clock
+        self._metrics = metrics
+        self._offsets = Offsets()
+        self._open_bytes: dict[Place, int] = {}
+        self._bytes = 0
+        self._owned: frozenset[int] = frozenset()
+        self._commit_at_s = 0.0
+        self.turned_at_s = clock.monotonic_s()
+
+    def run(self, stop: threading.Event) -> None:
+        """Deliver until told to stop, then finish what is in flight and leave the group.
+
+        Raises:
+            CdcSmsError: something that needs a person.
+        """
+        self._desk.start(self._letters)
+        while not stop.is_set():
+            self._turn()
+        self._end()
+
+    def _turn(self) -> None:
+        for record in self._consumer.poll(POLL_S):
+            self._take_in(record)
+        self._mark_finished()
+        self._commit()
+        self._consumer.set_paused(self._to_pause())
+        self._producer.poll(0)
+        if self._desk.failure is not None:
+            raise self._desk.failure
+        self.turned_at_s = self._clock.monotonic_s()
+
+    def _take_in(self, record: Record) -> None:
+        place = self._offsets.received(record.partition, record.offset, record.leader_epoch)
+        match self._intake.read(record, place):
+            case Look() as look:
+                self._hold_bytes(place, record)
+                self._desk.put(look)
+            case Undecodable(why=why):
+                self._hold_bytes(place, record)
+                self._desk.put(Spoilt(record, place, why))
+            case Skip(why=why):
+                self._metrics.finished.labels(why).inc()
+                self._offsets.finished(place)
+
+    def _mark_finished(self) -> None:
+        while not self._finished.empty():
+            place = self._finished.get()
+            self._bytes -= self._open_bytes.pop(place, 0)
+            self._offsets.finished(place)
+
+    def _hold_bytes(self, place: Place, record: Record) -> None:
+        size = len(record.value or b"") + len(record.key or b"")
+        self._open_bytes[place] = size
+        self._bytes += size
+
+    def _commit(self, *, at_once: bool = False) -> None:
+        """Commit the finished prefix of each partition, once a second."""
+        now = self._clock.monotonic_s()
+        if now < self._commit_at_s and not at_once:
+            return
+        self._commit_at_s = now + COMMIT_EVERY_S
+        offsets = self._offsets.committable()
+        if offsets:
+            if at_once:
+                self._consumer.commit_and_wait(offsets)
+            else:
+                self._consumer.commit(offsets)
+            self._offsets.committed(offsets)
+        for partition, lag in self._consumer.lag().items():
+            self._metrics.outbox_lag.labels(str(partition)).set(lag)
+
+    def _to_pause(self) -> frozenset[int]:
+        """Return the partitions to pause: all while nothing may be sent, else the full ones."""
+        reasons: Counter[str] = Counter({"breaker": 0, "bytes": 0, "waiting": 0})
+        if self._desk.is_blocked():
+            reasons["breaker"], paused = len(self._owned), self._owned
+        elif self._bytes > MAX_OPEN_BYTES:
+            reasons["bytes"], paused = len(self._owned), self._owned
+        else:
+            most = self._settings.max_open_records
+            paused = frozenset(p for p in self._owned if self._offsets.open_records(p) >= most)
+            reasons["waiting"] = len(paused)
+        for reason, count in reasons.items():
+            self._metrics.paused_partitions.labels(reason).set(count)
+        return paused
+
+    # ---- rebalances, called by the consumer inside poll ----------------------------------------
+
+    def assigned(self, partitions: frozenset[int]) -> None:
+        """Take partitions over."""
+        self._offsets.assigned(partitions)
+        self._owned |= partitions
+        self._desk.own(partitions)
+        _log.info("partitions.assigned", extra={"partitions": sorted(partitions)})
+
+    def revoked(self, partitions: frozenset[int], *, lost: bool) -> None:
+        """Finish what is in flight of the partitions that go, and commit it, within a grace."""
+        self._owned -= partitions
+        settled = self._desk.drop(partitions)
+        deadline = self._clock.monotonic_s() + REVOKE_GRACE_S
+        while not lost and self._clock.monotonic_s() < deadline:
+            self._producer.poll(0)
+            if settled.wait(0.05) or self._desk.failure is not None:
+                break
+        self._mark_finished()
+        if not lost:
+            self._commit(at_once=True)
+        self._offsets.revoked(partitions)
+        for place in [p for p in self._open_bytes if p.partition in partitions]:
+            self._bytes -= self._open_bytes.pop(place)
+        _log.info("partitions.revoked", extra={"partitions": sorted(partitions), "lost": lost})
+
+    # ---- the end -------------------------------------------------------------------------------
+
+    def _end(self) -> None:
+        """Stop in phases: fetch no more, finish what is in flight, settle, commit, leave."""
+        self._consumer.set_paused(self._owned)
+        self._desk.stop()
+        deadline = self._clock.monotonic_s() + self._settings.shutdown_grace_s
+        while self._clock.monotonic_s() < deadline and not self._desk.join(0.05):
+            self._producer.poll(0)
+        self._desk.close()
+        self._mark_finished()
+        self._commit(at_once=True)
+        self._consumer.close()
+        self._producer.flush(5.0)
+        self._producer.close()
+
+    def describe(self) -> dict[str, object]:
+        """Return what a person wants to know, for ``/status``."""
+        return {
+            **self._desk.describe(),
+            "partitions": sorted(self._owned),
+            "lag": self._consumer.lag(),
+        }
+
+    def trouble(self) -> str | None:
+        """Return why nothing flows now, or None: for ``/health/ready``."""
+        if self._desk.database_is_away:
+            return "the database can't be used"
+        if self._desk.is_blocked():
+            return "the provider is paused"
+        return None
+
+    def live_s(self) -> float:
+        """Return how long ago the loop last turned; seconds."""
+        return self._clock.monotonic_s() - self.turned_at_s

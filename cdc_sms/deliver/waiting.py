@@ -1,0 +1,64 @@
+"""Records between two looks, in memory, until they are due; their offsets stay where they are."""
+
+import heapq
+import itertools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from cdc_sms.deliver.intake import Look
+
+_FIRST_S = {"not_visible": 0.005, "row_locked": 0.25, "ledger_locked": 0.05}
+_LONGEST_S = {"not_visible": 1.0, "row_locked": 5.0, "ledger_locked": 1.0}
+
+
+def pause_s(reason: str, looks: int) -> float:
+    """Return how long a look that can't know better waits: doubling, capped; seconds."""
+    return min(_LONGEST_S.get(reason, 5.0), _FIRST_S.get(reason, 0.25) * 2.0 ** min(looks, 16))
+
+
+@dataclass(frozen=True, slots=True)
+class Waiter:
+    """A look, what it waits for, and until when (monotonic seconds)."""
+
+    look: Look
+    reason: str
+    due_s: float
+
+
+class Waiting:
+    """The waiting looks, the next due first.
+
+    Thread: the ledger's; nothing here reads a clock.
+    """
+
+    def __init__(self) -> None:
+        self._heap: list[tuple[float, int, Waiter]] = []
+        self._count = itertools.count()
+
+    def __len__(self) -> int:
+        """Return how many wait."""
+        return len(self._heap)
+
+    def __iter__(self) -> Iterator[Waiter]:
+        """Iterate in no order."""
+        return (waiter for _due, _n, waiter in self._heap)
+
+    def add(self, look: Look, reason: str, due_s: float) -> None:
+        """Let a look wait until a moment on the monotonic clock."""
+        heapq.heappush(self._heap, (due_s, next(self._count), Waiter(look, reason, due_s)))
+
+    def due(self, now_s: float) -> list[Look]:
+        """Take out what is due, in order of the due times."""
+        looks: list[Look] = []
+        while self._heap and self._heap[0][0] <= now_s:
+            looks.append(heapq.heappop(self._heap)[2].look)
+        return looks
+
+    def next_due_s(self) -> float | None:
+        """Return the moment of the next one; None where nothing waits."""
+        return self._heap[0][0] if self._heap else None
+
+    def drop(self, unwanted: Callable[[Look], bool]) -> None:
+        """Forget looks: their partition was revoked."""
+        self._heap = [entry for entry in self._heap if not unwanted(entry[2].look)]
+        heapq.heapify(self._heap)

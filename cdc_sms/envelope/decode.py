@@ -1,0 +1,223 @@
+"""A record's bytes become a change event: every form in which Debezium puts one on a topic.
+
+Pure. Accepted are key and value in JSON, each with or without the schema wrapper; the envelope
+(``before``, ``after``, ``source``, ``op``) or, unwrapped, the row with ``__op`` beside its
+columns; and tombstones. The row's columns stay JSON values: what a key's column means is decided
+by the type of the business table's column (``model/encodings.py``).
+
+Source: Debezium's documentation, "Data change events" of each connector and "New Record State
+Extraction".
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import orjson
+
+from cdc_sms.errors import EnvelopeError
+from cdc_sms.model.change_event import ChangeEvent, Operation
+
+_OPERATIONS: Mapping[object, Operation] = {
+    operation.value: operation for operation in Operation if operation is not Operation.OTHER
+}
+
+_KEYLESS = frozenset({"t", "m"})
+"""Truncate and logical decoding message: Debezium's records that belong to no row."""
+
+_DECIMAL = "org.apache.kafka.connect.data.Decimal"
+
+
+@dataclass(frozen=True, slots=True)
+class Tombstone:
+    """A record with a key and no value, which Debezium writes after a delete: it says nothing.
+
+    Attributes:
+        key: the primary key's columns by name, as JSON values.
+        key_types: as in :class:`ChangeEvent`.
+    """
+
+    key: Mapping[str, object]
+    key_types: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+def decode(
+    key: bytes | None, value: bytes | None, headers: Sequence[tuple[str, bytes]]
+) -> ChangeEvent | Tombstone:
+    """Read a record of the outbox.
+
+    Args:
+        key: the record's key, any bytes.
+        value: the record's value, any bytes.
+        headers: the record's headers; of interest to unwrapped records only, whose operation
+            may stand there.
+
+    Raises:
+        EnvelopeError: why it is no change event, in words that never hold the record's content.
+    """
+    body = None if value is None else _payload(_parsed(value, "value"))
+    if not key:
+        return _keyless(body)
+    columns, types = _key(key)
+    if body is None:
+        return Tombstone(columns, types)
+    if not isinstance(body, dict):
+        raise _no_change_event("The value is no object")
+    if "op" in body and ("after" in body or "source" in body):
+        return _enveloped(columns, types, body)
+    return _unwrapped(columns, types, body, headers)
+
+
+def _keyless(body: object) -> ChangeEvent:
+    if isinstance(body, dict) and body.get("op") in _KEYLESS:
+        return ChangeEvent(key={}, operation=Operation.OTHER)
+    raise EnvelopeError(
+        "The record has no key.",
+        hint="The producer must write the row's primary key as the record's key.",
+    )
+
+
+def _parsed(text: bytes, part: str) -> object:
+    try:
+        parsed: object = orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        # a zero byte and a schema's id: the schema registry's wire format
+        looks_binary = text[:1] == b"\0"
+        raise EnvelopeError(
+            f"The {part} is {'in a binary format' if looks_binary else 'no JSON'}.",
+            hint=f"Set {part}.converter=org.apache.kafka.connect.json.JsonConverter.",
+        ) from error
+    return parsed
+
+
+def _schema_and_payload(parsed: object) -> tuple[object, object] | None:
+    if (
+        isinstance(parsed, dict)
+        and parsed.keys() == {"schema", "payload"}
+        and isinstance(parsed["schema"], dict | None)
+    ):
+        return parsed["schema"], parsed["payload"]
+    return None
+
+
+def _payload(parsed: object) -> object:
+    wrapped = _schema_and_payload(parsed)
+    return parsed if wrapped is None else wrapped[1]
+
+
+def _key(key: bytes) -> tuple[Mapping[str, object], Mapping[str, str]]:
+    parsed = _parsed(key, "key")
+    wrapped = _schema_and_payload(parsed)
+    schema, columns = (None, parsed) if wrapped is None else wrapped
+    if not isinstance(columns, dict) or not columns:
+        raise EnvelopeError(
+            "The key is no object of the primary key's columns.",
+            hint="Leave the key as Debezium writes it: no transform that extracts a field of it.",
+        )
+    return columns, _types(schema)
+
+
+def _types(schema: object) -> dict[str, str]:
+    """Return each field's logical name, else its plain type; a decimal's scale after a colon."""
+    fields = schema.get("fields") if isinstance(schema, dict) else None
+    types: dict[str, str] = {}
+    for entry in fields if isinstance(fields, list) else ():
+        if not isinstance(entry, dict):
+            continue
+        name, kind = entry.get("field"), entry.get("name") or entry.get("type")
+        if isinstance(name, str) and isinstance(kind, str):
+            types[name] = f"{kind}:{_scale(entry)}" if kind == _DECIMAL else kind
+    return types
+
+
+def _scale(entry: Mapping[str, object]) -> object:
+    parameters = entry.get("parameters")
+    return parameters.get("scale", "") if isinstance(parameters, dict) else ""
+
+
+def _enveloped(
+    columns: Mapping[str, object], types: Mapping[str, str], body: Mapping[str, object]
+) -> ChangeEvent:
+    source = body.get("source")
+    return _event(
+        columns,
+        types,
+        letter=body["op"],
+        after=body.get("after"),
+        transaction=source.get("txId") if isinstance(source, dict) else None,
+    )
+
+
+def _unwrapped(
+    columns: Mapping[str, object],
+    types: Mapping[str, str],
+    body: Mapping[str, object],
+    headers: Sequence[tuple[str, bytes]],
+) -> ChangeEvent:
+    """Read a row that ``ExtractNewRecordState`` left of an envelope.
+
+    What it adds goes to the value or to the headers, as configured (``add.fields``,
+    ``add.headers``). Without the operation it can't be told an insert from a delete that was
+    rewritten; without the transaction, whether an insert can be seen yet.
+    """
+    added = {name: _header_value(value) for name, value in headers if name.startswith("__")}
+    added.update({name: value for name, value in body.items() if name.startswith("__")})
+    if "__op" not in added:
+        raise _no_change_event("The value has neither op nor __op")
+    event = _event(
+        columns,
+        types,
+        letter=added["__op"],
+        after={name: value for name, value in body.items() if not name.startswith("__")},
+        transaction=added.get("__source_txId", added.get("__txId")),
+    )
+    if event.operation is Operation.CREATE and event.transaction_id is None:
+        raise _no_change_event("The unwrapped value has no __source_txId")
+    return event
+
+
+def _header_value(value: bytes) -> object:
+    """Read a header as Kafka Connect's converters write one: plain text, or JSON."""
+    try:
+        return _payload(orjson.loads(value))
+    except orjson.JSONDecodeError:
+        return value.decode(errors="replace")
+
+
+def _event(
+    columns: Mapping[str, object],
+    types: Mapping[str, str],
+    *,
+    letter: object,
+    after: object,
+    transaction: object,
+) -> ChangeEvent:
+    operation = _OPERATIONS.get(letter) if isinstance(letter, str) else None
+    if operation is None:
+        return ChangeEvent(key=columns, key_types=types, operation=Operation.OTHER)
+    return ChangeEvent(
+        key=columns,
+        key_types=types,
+        operation=operation,
+        # an image of another form says nothing of the status, and nothing else is asked of it
+        after=after if isinstance(after, dict) and operation is not Operation.DELETE else None,
+        # a snapshot's transaction is the reader's own, and says nothing of the row's
+        transaction_id=None if operation is Operation.READ else _transaction_id(transaction),
+    )
+
+
+def _transaction_id(value: object) -> int | None:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if isinstance(value, str) and value.isascii() and value.isdecimal():
+        return int(value) if len(value) < 20 else None
+    return None
+
+
+def _no_change_event(reason: str) -> EnvelopeError:
+    return EnvelopeError(
+        f"{reason}: it is no change event.",
+        hint=(
+            "Use the connector's configuration in debezium/; with ExtractNewRecordState "
+            "set add.fields=op,source.txId."
+        ),
+    )

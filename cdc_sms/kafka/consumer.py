@@ -1,0 +1,472 @@
+"""Reads the outbox as one member of the group: poll, pause, commit; what is ready, never a wait.
+
+Not for deciding what may be committed: that is ``offsets.py``.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import orjson
+from confluent_kafka import OFFSET_BEGINNING, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import Consumer as Client
+
+from cdc_sms.config.settings import KafkaSettings
+from cdc_sms.errors import BrokerUnavailable, CdcSmsError, SetupError
+from cdc_sms.kafka.connection import (
+    classified,
+    client_settings,
+    error_of,
+    errors_classified,
+    settings_checked,
+)
+from cdc_sms.kafka.headers import Header
+from cdc_sms.kafka.offsets import NextOffset
+
+logger = logging.getLogger(__name__)
+
+MAX_RECORDS = 500
+MAX_BYTES = 4 * 1024 * 1024
+"""One poll hands out at most so many records, and stops after so many bytes."""
+
+_SLICE = 50
+_COMMIT_PAUSE_S = 1.0
+_WATERMARKS_S = 2.0
+
+_TUNING: Mapping[str, object] = {
+    # Memory: what is fetched ahead is bounded for all partitions together, and so is one answer;
+    # a record larger than that still comes, alone.
+    "queued.max.messages.kbytes": 8 * 1024,
+    "fetch.max.bytes": 4 * 1024 * 1024,
+    "fetch.message.max.bytes": 1024 * 1024,
+    # with a queue so small the default of a second would be felt
+    "fetch.queue.backoff.ms": 50,
+    "fetch.error.backoff.ms": 100,
+    "check.crcs": "true",
+    "isolation.level": "read_committed",
+}
+
+_PROTOCOLS: Mapping[str, Mapping[str, object]] = {
+    "consumer": {"group.protocol": "consumer"},
+    "classic": {
+        "group.protocol": "classic",
+        "partition.assignment.strategy": "cooperative-sticky",
+        # of the new protocol's groups the broker sets both; here a dead member is noticed sooner
+        "session.timeout.ms": 20_000,
+        "heartbeat.interval.ms": 3_000,
+    },
+}
+
+_FIXED: Mapping[str, object] = {
+    "enable.auto.commit": "false",
+    "enable.auto.offset.store": "false",
+    "auto.offset.reset": "error",
+    "statistics.interval.ms": 1000,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One record as it was consumed; nothing of it is decoded.
+
+    Attributes:
+        topic: where it lies.
+        partition: where it lies.
+        offset: where it lies.
+        leader_epoch: of the partition's leader that wrote it; goes along into the commit.
+        timestamp_ms: milliseconds since 1970; -1: the record has none.
+        key: None: it has none.
+        value: None: a tombstone.
+        headers: name and bytes, in their order; a header without a value has no bytes.
+    """
+
+    topic: str
+    partition: int
+    offset: int
+    leader_epoch: int | None
+    timestamp_ms: int
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[Header, ...]
+
+
+class Revoked(Protocol):
+    """What is called when partitions go."""
+
+    def __call__(self, partitions: frozenset[int], *, lost: bool) -> None:
+        """Settle and commit what can be, and forget the partitions.
+
+        Args:
+            partitions: those that go when this returns.
+            lost: they went already: nothing can be committed any more.
+        """
+        ...
+
+
+class Consumer:
+    """The group's member in this process.
+
+    It joins when it is made; every call-back comes out of :meth:`poll` or :meth:`close`.
+
+    Thread: loop thread only.
+
+    Args:
+        settings: where, as whom, which topic and group.
+        on_assigned: told of new partitions, before their first record; may pause them.
+        on_revoked: told of partitions before they go; may commit them.
+
+    Raises:
+        ConfigurationError: librdkafka refuses a setting.
+    """
+
+    def __init__(
+        self,
+        *,
+        settings: KafkaSettings,
+        on_assigned: Callable[[frozenset[int]], None],
+        on_revoked: Revoked,
+    ) -> None:
+        """Join the group, in the background."""
+        self._settings = settings
+        self._topic = settings.outbox
+        self._on_assigned = on_assigned
+        self._on_revoked = on_revoked
+        self._owned: set[int] = set()
+        self._next: dict[int, int] = {}
+        self._wanted_paused: frozenset[int] = frozenset()
+        self._paused: set[int] = set()
+        self._commits = _Commits()
+        self._link = _Link(settings.bootstrap_servers)
+        self._trouble: list[CdcSmsError] = []
+        self._may_fall_back = settings.group_protocol == "auto"
+        self._protocol = "consumer" if self._may_fall_back else settings.group_protocol
+        self._client = self._join()
+
+    @property
+    def group_protocol(self) -> str:
+        """Return the protocol in use: ``consumer``, or ``classic``."""
+        return self._protocol
+
+    @property
+    def assigned(self) -> frozenset[int]:
+        """Return the partitions that are ours now."""
+        return frozenset(self._owned)
+
+    @property
+    def is_connected(self) -> bool:
+        """Say whether a broker answers, as far as is known; a second or two late."""
+        return self._link.is_up
+
+    # Reading
+
+    def poll(self, timeout_s: float) -> list[Record]:
+        """Return the records that are ready, waiting only for the first of them.
+
+        While no broker answers it returns nothing: said once in the log when it begins and once
+        when it ends.
+
+        Args:
+            timeout_s: how long to wait where nothing is ready; seconds.
+
+        Returns:
+            Of each partition in the order of offsets; at most :data:`MAX_RECORDS`, and no more
+            once they have :data:`MAX_BYTES` together.
+
+        Raises:
+            SetupError: the topic isn't there, or we may not read it or join the group.
+            BrokerError: a batch is damaged, or the client can't go on; nothing is lost, as
+                nothing after it was delivered.
+        """
+        self._send_commits()
+        records = self._taken(self._consume(1, timeout_s))
+        size = sum(_size(record) for record in records)
+        while records and len(records) < MAX_RECORDS and size < MAX_BYTES:
+            more = self._taken(self._consume(_SLICE, 0))
+            if not more:
+                break
+            records += more
+            size += sum(_size(record) for record in more)
+        self._raise_trouble()
+        return records
+
+    def _consume(self, count: int, timeout_s: float) -> list[Message]:
+        try:
+            messages: list[Message] = self._client.consume(count, timeout_s)
+        except KafkaException as exception:
+            self._note(error_of(exception))
+            return []
+        return messages
+
+    def _taken(self, messages: Iterable[Message]) -> list[Record]:
+        records = []
+        for message in messages:
+            error = message.error()
+            if error is not None:
+                self._failed(error, message)
+                continue
+            record = _record(message)
+            # a rewind inside the client delivers again what this assignment has had already
+            if record.offset >= self._next.get(record.partition, 0):
+                self._next[record.partition] = record.offset + 1
+                records.append(record)
+        return records
+
+    def _failed(self, error: KafkaError, message: Message) -> None:
+        partition = message.partition()
+        if error.name() in {"_AUTO_OFFSET_RESET", "_LOG_TRUNCATION"} and partition in self._owned:
+            self._restart(partition, message.offset())
+        else:
+            self._note(error)
+
+    def _restart(self, partition: int, wanted: int | None) -> None:
+        """Begin a partition at the log's first record: the offset to go on from isn't there.
+
+        Without an offset it is the group's first start. With one, the log was cut: records are
+        gone, or the topic was made anew. Either is named; the ledger knows what is done.
+        """
+        if wanted is not None:
+            first, end = self._watermarks(partition)
+            logger.error(
+                "outbox.gap_found",
+                extra={
+                    "partition": partition,
+                    "committed_offset": wanted,
+                    "first_offset": first,
+                    "end_offset": end,
+                },
+            )
+            self._on_revoked(frozenset({partition}), lost=True)
+        self._let_go({partition})
+        self._take({partition}, OFFSET_BEGINNING)
+        if wanted is not None:
+            self._on_assigned(frozenset({partition}))
+
+    def _watermarks(self, partition: int) -> tuple[int | None, int | None]:
+        try:
+            return self._client.get_watermark_offsets(
+                TopicPartition(self._topic, partition), timeout=_WATERMARKS_S
+            )
+        except KafkaException:
+            return None, None
+
+    # Pausing
+
+    def set_paused(self, partitions: AbstractSet[int]) -> None:
+        """Pause exactly these partitions, also those of them that are assigned later.
+
+        A paused partition delivers nothing, also nothing that was fetched already. Others are
+        touched by neither pausing nor resuming: the client rewinds a partition that is resumed
+        without having been paused.
+        """
+        self._wanted_paused = frozenset(partitions)
+        self._pause((self._wanted_paused & self._owned) - self._paused)
+        self._resume(self._paused - self._wanted_paused)
+
+    def _pause(self, partitions: Collection[int]) -> None:
+        if partitions:
+            self._client.pause(self._named(partitions))
+            self._paused.update(partitions)
+
+    def _resume(self, partitions: Collection[int]) -> None:
+        if partitions:
+            self._client.resume(self._named(partitions))
+            self._paused.difference_update(partitions)
+
+    def _named(self, partitions: Iterable[int], offset: int | None = None) -> list[TopicPartition]:
+        if offset is None:
+            return [TopicPartition(self._topic, partition) for partition in sorted(partitions)]
+        return [TopicPartition(self._topic, partition, offset) for partition in sorted(partitions)]
+
+    # Coming and going
+
+    def _join(self) -> Client:
+        chosen: dict[str, Any] = {
+            **_TUNING,
+            **_PROTOCOLS[self._protocol],
+            **client_settings(self._settings),
+            **_FIXED,
+            "group.id": self._settings.deliver_group,
+            "error_cb": self._note,
+            "stats_cb": self._seen,
+            "on_commit": self._committed,
+        }
+        with settings_checked():
+            client = Client(chosen)
+        client.subscribe(
+            [self._topic],
+            on_assign=self._came,
+            on_revoke=lambda _, partitions: self._go(partitions, lost=False),
+            on_lost=lambda _, partitions: self._go(partitions, lost=True),
+        )
+        return client
+
+    def _came(self, _client: Client, assigned: list[TopicPartition]) -> None:
+        partitions = frozenset(named.partition for named in assigned)
+        self._may_fall_back = False
+        self._take(partitions)
+        logger.info("partitions.assigned", extra={"partitions": sorted(partitions)})
+        self._on_assigned(partitions)
+
+    def _go(self, revoked: list[TopicPartition], *, lost: bool) -> None:
+        partitions = frozenset(named.partition for named in revoked)
+        logger.info(
+            "partitions.revoked", extra={"partitions": sorted(partitions), "are_lost": lost}
+        )
+        self._on_revoked(partitions, lost=lost)
+        self._let_go(partitions)
+
+    def _take(self, partitions: AbstractSet[int], offset: int | None = None) -> None:
+        self._client.incremental_assign(self._named(partitions, offset))
+        self._owned.update(partitions)
+        self._pause(self._wanted_paused & partitions)
+
+    def _let_go(self, partitions: AbstractSet[int]) -> None:
+        # the client would remember over the rebalance that it was paused; we do that
+        self._resume(self._paused & partitions)
+        self._client.incremental_unassign(self._named(partitions))
+        self._owned.difference_update(partitions)
+        self._commits.forget(partitions)
+        for partition in partitions:
+            self._next.pop(partition, None)
+
+    def close(self) -> None:
+        """Leave the group: partitions are revoked first, then nothing more is read.
+
+        An exchange with a broker that is away is given up after a few seconds.
+        """
+        self._client.close()
+
+    # Committing
+
+    def commit(self, offsets: Mapping[int, NextOffset]) -> None:
+        """Have offsets committed, without waiting for it.
+
+        What the broker can't take now is committed later, as long as the partition is ours.
+
+        Args:
+            offsets: by partition, the first that is not finished; others are ignored.
+        """
+        self._commits.want({p: offset for p, offset in offsets.items() if p in self._owned})
+        self._send_commits()
+
+    def commit_and_wait(self, offsets: Mapping[int, NextOffset]) -> None:
+        """Commit offsets, and what is not committed yet, before the partitions go.
+
+        Raises:
+            BrokerUnavailable: the broker did not take them; the records will come again.
+            SetupError: we may not commit.
+        """
+        self._commits.want({p: offset for p, offset in offsets.items() if p in self._owned})
+        wanted = self._commits.wanted()
+        if not wanted:
+            return
+        with errors_classified(f"Committing offsets of {self._topic}"):
+            answers = self._client.commit(offsets=self._offsets(wanted), asynchronous=False)
+            for answer in answers or ():
+                if answer.error is not None:
+                    raise KafkaException(answer.error)
+        self._commits.succeeded(wanted)
+
+    def _send_commits(self) -> None:
+        wanted = self._commits.to_send(time.monotonic())
+        if not wanted:
+            return
+        try:
+            self._client.commit(offsets=self._offsets(wanted), asynchronous=True)
+        except KafkaException as exception:
+            self._commit_failed(error_of(exception))
+
+    def _offsets(self, wanted: Mapping[int, NextOffset]) -> list[TopicPartition]:
+        return [
+            TopicPartition(self._topic, partition, offset, leader_epoch=epoch)
+            if epoch is not None
+            else TopicPartition(self._topic, partition, offset)
+            for partition, (offset, epoch) in wanted.items()
+        ]
+
+    def _committed(self, error: KafkaError | None, partitions: list[TopicPartition]) -> None:
+        errors = [named.error for named in partitions if named.error is not None]
+        if error is not None or errors:
+            self._commit_failed(error or errors[0])
+            return
+        self._commits.succeeded(
+            {named.partition: NextOffset(named.offset, None) for named in partitions}
+        )
+
+    def _commit_failed(self, error: KafkaError) -> None:
+        self._commits.failed(time.monotonic())
+        ours = classified(error, doing=f"Committing offsets of {self._topic}")
+        if isinstance(ours, BrokerUnavailable):
+            logger.info("offsets.delayed", extra={"reason": ours.message})
+        else:
+            self._trouble.append(ours)
+
+    # How it stands
+
+    def lag(self) -> dict[int, int]:
+        """Return by partition how many records are not committed yet, without asking the broker.
+
+        A partition of which nothing is known yet is left out. What is known of a paused one is
+        as old as its pause.
+        """
+        lags = {}
+        for partition in self._owned:
+            known = self._client.get_watermark_offsets(
+                TopicPartition(self._topic, partition), cached=True
+            )
+            if known is None or known[1] < 0:
+                continue
+            first, end = known
+            committed = self._commits.last(partition)
+            lags[partition] = max(0, end - max(first, committed or 0))
+        return lags
+
+    def _seen(self, statistics: str) -> None:
+        facts = orjson.loads(statistics)
+        self._link.seen(facts["brokers"])
+        partitions = facts["topics"].get(self._topic, {}).get("partitions", {})
+        for number, partition in partitions.items():
+            if int(number) in self._owned and partition["committed_offset"] >= 0:
+                self._commits.learned(int(number), partition["committed_offset"])
+
+    def _note(self, error: KafkaError) -> None:
+        """Judge an error that concerns no record: wait, fall back, or stop."""
+        name = error.name()
+        if self._may_fall_back and name in {"UNSUPPORTED_VERSION", "_UNSUPPORTED_FEATURE"}:
+            self._may_fall_back = False
+            self._trouble.append(_FallBack())
+            return
+        ours = classified(error, doing=f"Reading {self._topic} as {self._settings.deliver_group}")
+        if name == "_MAX_POLL_EXCEEDED":
+            logger.warning("poll.delayed", extra={"reason": ours.message})
+        elif isinstance(ours, BrokerUnavailable) or self._is_passing(name):
+            self._link.failed(name, ours.message)
+        else:
+            self._trouble.append(ours)
+
+    def _is_passing(self, name: str) -> bool:
+        """Say whether what looks like a mistake in the set-up may be a broker that is restarted.
+
+        Where one answered before, a failing handshake is a server's sickness: to be waited for.
+        """
+        return name in {"_SSL", "_AUTHENTICATION"} and self._link.was_up
+
+    def _raise_trouble(self) -> None:
+        while self._trouble:
+            trouble = self._trouble.pop(0)
+            if isinstance(trouble, _FallBack):
+                self._fall_back()
+            elif not isinstance(trouble, SetupError) or self._is_confirmed(trouble):
+                raise trouble
+
+    def _is_confirmed(self, trouble: SetupError) -> bool:
+        return True
+
+    def _fall_back(self) -> None:
+        logger.info("group.downgraded", extra={"group_protocol": "classic"})
+        self._client.close()
+        self._protocol = "classic"
+        self._client = self._join()

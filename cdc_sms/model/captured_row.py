@@ -1,0 +1,77 @@
+"""A row on its way from the log to the topic: its table as the log describes it, its values.
+
+Not the form that lies on the topic: that is ``envelope/encode.py``.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from cdc_sms.model.change_event import Operation
+
+
+@dataclass(frozen=True, slots=True)
+class CapturedTable:
+    """A table as a row of it was written: one object for each description that the log gives.
+
+    Attributes:
+        schema: the schema's name.
+        name: the table's bare name.
+        columns: the columns' names, in the row's order.
+        key: the primary key's columns, in the key's order; each is one of ``columns``.
+    """
+
+    schema: str
+    name: str
+    columns: tuple[str, ...]
+    key: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Undecodable:
+    """A value that the server wrote in a way that can't be read; holds the server's bytes.
+
+    Its ``repr`` hides them: they may be a text or a number.
+    """
+
+    raw: bytes
+
+    def __repr__(self) -> str:
+        """Say how many bytes it is, and nothing of them."""
+        return f"Undecodable(<{len(self.raw)} bytes>)"
+
+
+class Transaction(NamedTuple):
+    """The transaction that a row came with.
+
+    Attributes:
+        id: the database's own id (PostgreSQL: the 32-bit xid); None for snapshot rows.
+        committed_us: when it was committed (a snapshot: when it began), by the database's
+            clock; microseconds since 1970.
+        former_position: where the transaction before it ended; None for the first that is read.
+    """
+
+    id: int | None
+    committed_us: int
+    former_position: int | None
+
+
+class CapturedRow(NamedTuple):
+    """One row as it was inserted, or as a snapshot found it.
+
+    A tuple and no dataclass: one is made for every row, and a frozen dataclass costs five times
+    as much.
+
+    Attributes:
+        table: what its values mean.
+        values: JSON values in Debezium's encoding, or :class:`Undecodable`; in the table's order.
+        operation: created, or read by a snapshot.
+        position: where it stands in the log.
+        transaction: what it came with.
+    """
+
+    table: CapturedTable
+    values: Sequence[object]
+    operation: Operation
+    position: int
+    transaction: Transaction

@@ -1,0 +1,111 @@
+"""Servers that somebody runs: the demo makes a database and topics of its own, and removes them."""
+
+import secrets
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from urllib.parse import unquote, urlsplit
+
+import psycopg
+from psycopg import sql
+
+from cdc_sms.config.settings import KafkaSettings
+from cdc_sms.errors import ConfigurationError, DatabaseUnavailable, SetupError
+from cdc_sms.kafka.connection import admin_client
+from cdc_sms.playground.configuration import Servers
+
+_PARTITIONS = 6
+_TIMEOUT_S = 30.0
+
+_END_READERS_SQL = """
+SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots
+WHERE database = %s AND active_pid IS NOT NULL
+"""
+_DROP_SLOTS_SQL = """
+SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots
+WHERE database = %s AND NOT active
+"""
+
+
+@contextmanager
+def real_servers(dsn: str, bootstrap_servers: str, connect_url: str | None) -> Iterator[Servers]:
+    """Have a database and a topic prefix of our own on running servers for a while.
+
+    Args:
+        dsn: a database whose user may make others and replicate; with or without password.
+        bootstrap_servers: the brokers.
+        connect_url: Kafka Connect with Debezium's PostgreSQL connector; None without.
+
+    Raises:
+        ConfigurationError: the database's address is no URL.
+        DatabaseUnavailable: the database can't be reached.
+        SetupError: its user may not make a database.
+    """
+    name = f"cdc_sms_demo_{secrets.token_hex(4)}"
+    kafka: dict[str, object] = {
+        "bootstrap_servers": bootstrap_servers,
+        "prefix": name.replace("_", "-"),
+        "partitions": _PARTITIONS,
+    }
+    own_dsn, password = without_password(dsn, database=name)
+    with _own_database(dsn, name):
+        try:
+            yield Servers(dsn=own_dsn, password=password, kafka=kafka, connect_url=connect_url)
+        finally:
+            _remove_topics(KafkaSettings.model_validate(kafka))
+
+
+def without_password(dsn: str, *, database: str) -> tuple[str, str | None]:
+    """Return the URL of another database on the same server, and the password apart.
+
+    Raises:
+        ConfigurationError: the address is no URL.
+    """
+    parts = urlsplit(dsn)
+    if parts.scheme not in {"postgresql", "postgres"} or not parts.netloc:
+        raise ConfigurationError(
+            "The address of the demo's PostgreSQL has another form than a URL.",
+            hint="Give it as postgresql://user:password@host:5432/database.",
+        )
+    user, at, host = parts.netloc.rpartition("@")
+    place = f"{user.partition(':')[0]}{at}{host}"
+    password = None if parts.password is None else unquote(parts.password)
+    return parts._replace(netloc=place, path=f"/{database}").geturl(), password
+
+
+@contextmanager
+def _own_database(dsn: str, name: str) -> Iterator[None]:
+    identifier = sql.Identifier(name)
+    try:
+        with closing(psycopg.connect(dsn, autocommit=True)) as connection:
+            connection.execute(sql.SQL("CREATE DATABASE {}").format(identifier))
+    except psycopg.OperationalError as error:
+        raise DatabaseUnavailable(
+            f"The demo's PostgreSQL can't be reached: {str(error).strip()}",
+            hint="Check --postgres-dsn, or leave --servers real out.",
+        ) from error
+    except psycopg.Error as error:
+        raise SetupError(
+            f"The demo can't make a database of its own: {str(error).strip()}",
+            hint="Name a user that may make databases and replicate.",
+        ) from error
+    try:
+        yield
+    finally:
+        with closing(psycopg.connect(dsn, autocommit=True)) as connection:
+            # a slot outlives its reader, and keeps its database from being dropped
+            connection.execute(_END_READERS_SQL, [name])
+            connection.execute(_DROP_SLOTS_SQL, [name])
+            connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(identifier))
+
+
+def _remove_topics(kafka: KafkaSettings) -> None:
+    client = admin_client(kafka)
+    ours = [
+        topic
+        for topic in client.list_topics(timeout=_TIMEOUT_S).topics
+        if topic.startswith(f"{kafka.prefix}.")
+    ]
+    groups = client.delete_consumer_groups([kafka.deliver_group], request_timeout=_TIMEOUT_S)
+    for removed in [*groups.values(), *(client.delete_topics(ours).values() if ours else [])]:
+        # what was never made can't be removed
+        removed.exception(timeout=_TIMEOUT_S)

@@ -1,0 +1,281 @@
+"""The stream that a logical replication slot of plugin ``pgoutput`` sends, from bytes.
+
+Pure: no socket, no waiting. :class:`Decoder` takes the stream's messages one by one, as
+``source.py`` receives them, and collects rows in a :class:`~cdc_sms.sources.base.Batch`.
+
+Layout, all integers big-endian. The stream's messages::
+
+    w  XLogData       lsn:8  wal_end:8  clock:8  pgoutput message
+    k  keepalive      wal_end:8  clock:8  reply_requested:1
+    r  status update  written:8  flushed:8  applied:8  clock:8  reply_requested:1   (ours)
+
+pgoutput's messages, protocol version 1::
+
+    B  begin     final_lsn:8  committed:8  xid:4
+    C  commit    flags:1  commit_lsn:8  end_lsn:8  committed:8
+    R  relation  oid:4  schema\\0  table\\0  identity:1  n:2  n × (flags:1 name\\0 type:4 modifier:4)
+    I  insert    oid:4  'N'  n:2  n × ('n' | 'u' | 't' length:4 text)
+    Y  type, O  origin, M  message: of no interest
+
+Clocks are microseconds since 2000-01-01.
+
+Source: PostgreSQL manual, 55.4 "Streaming Replication Protocol", 55.5 "Logical Streaming
+Replication Protocol", 55.9 "Logical Replication Message Formats".
+"""
+
+import struct
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from cdc_sms.errors import LogDecodeError, SetupError
+from cdc_sms.model.captured_row import CapturedRow, CapturedTable, Transaction
+from cdc_sms.model.change_event import Operation
+from cdc_sms.model.position import Lsn
+from cdc_sms.sources.base import Batch
+from cdc_sms.sources.postgres.values import Converter, convert_one, converter
+
+POSTGRES_EPOCH_US = 946_684_800_000_000
+"""2000-01-01 in microseconds since 1970."""
+
+DATA, KEEPALIVE = 0x77, 0x6B  # w k
+_BEGIN, _COMMIT, _RELATION, _INSERT = 0x42, 0x43, 0x52, 0x49  # B C R I
+_IGNORED = frozenset(b"YOM")
+_NEW, _NULL, _TEXT = 0x4E, 0x6E, 0x74  # N n t
+
+_HEADER = struct.Struct(">QQq")
+_HEADER_BYTES = 25
+_BEGIN_BODY = struct.Struct(">QqI")
+_COMMIT_BODY = struct.Struct(">QQq")
+_KEEPALIVE_BODY = struct.Struct(">QqB")
+_STATUS = struct.Struct(">cQQQqB")
+_RELATION_ID = struct.Struct(">I")
+_COLUMN = struct.Struct(">Ii")
+
+
+def status_update(position: int, *, clock_us: int, wants_reply: bool) -> bytes:
+    """Return the message that confirms the log up to a position.
+
+    Args:
+        position: everything before it is safe; the server may forget it.
+        clock_us: the present, in microseconds since 1970.
+        wants_reply: ask the server for a keepalive, as a proof of life.
+    """
+    sent_us = clock_us - POSTGRES_EPOCH_US
+    return _STATUS.pack(b"r", position, position, position, sent_us, wants_reply)
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column as the log describes it: its name, its type's object id, its type modifier."""
+
+    name: str
+    type_id: int
+    modifier: int
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """A table as the log describes it before its first row, and again after each change."""
+
+    id: int
+    schema: str
+    name: str
+    columns: tuple[Column, ...]
+
+
+def parse_relation(body: bytes) -> Relation:
+    """Read a relation message, its type byte included."""
+    (oid,) = _RELATION_ID.unpack_from(body, 1)
+    schema, position = _string(body, 5)
+    name, position = _string(body, position)
+    count = int.from_bytes(body[position + 1 : position + 3])
+    position += 3
+    columns = []
+    for _ in range(count):
+        column, position = _string(body, position + 1)
+        columns.append(Column(column, *_COLUMN.unpack_from(body, position)))
+        position += _COLUMN.size
+    # a built-in schema comes as an empty name
+    return Relation(oid, schema or "pg_catalog", name, tuple(columns))
+
+
+def _string(body: bytes, start: int) -> tuple[str, int]:
+    end = body.index(0, start)
+    return body[start:end].decode(), end + 1
+
+
+BaseTypes = Callable[[Sequence[Column]], Mapping[int, tuple[int, int]]]
+"""From columns to the base type and modifier of each domain among their types, by object id."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """What a row of one relation is made into."""
+
+    table: CapturedTable
+    converters: tuple[Converter, ...]
+
+
+def columns_shape(
+    columns: Sequence[Column], base_types: Mapping[int, tuple[int, int]]
+) -> tuple[Converter, ...]:
+    """Return each column's converter; a domain is written as its base type."""
+    return tuple(
+        converter(*base_types.get(column.type_id, (column.type_id, column.modifier)))
+        for column in columns
+    )
+
+
+class Decoder:
+    """Reads one stream from its beginning to its end.
+
+    Args:
+        key: the primary key's columns, in the key's order.
+        base_types: asked when a relation comes.
+
+    Thread: one owner.
+    """
+
+    def __init__(self, *, key: tuple[str, ...], base_types: BaseTypes) -> None:
+        self._key = key
+        self._base_types = base_types
+        self._shapes: dict[int, _Shape] = {}
+        self._transaction: Transaction | None = None
+        self._former_position: int | None = None
+
+    def take(self, message: bytes, batch: Batch) -> bool:
+        """Read one message of the stream into the batch.
+
+        Args:
+            message: the whole of it.
+            batch: its rows and its position are added to; the position only between
+                transactions.
+
+        Returns:
+            True where the server asks for a reply now.
+
+        Raises:
+            LogDecodeError: the bytes are not understood.
+            SetupError: the table lost a column of its key.
+        """
+        try:
+            if message[0] == DATA:
+                self._take_data(message, batch)
+                return False
+            if message[0] == KEEPALIVE:
+                return self._take_keepalive(message, batch)
+        except (struct.error, IndexError, UnicodeDecodeError) as error:
+            raise _not_understood(message) from error
+        raise _not_understood(message)
+
+    def _take_data(self, message: bytes, batch: Batch) -> None:
+        kind = message[_HEADER_BYTES]
+        if kind == _INSERT:
+            batch.rows.append(self._row(message))
+        elif kind == _BEGIN:
+            self._begin(message)
+        elif kind == _COMMIT:
+            self._commit(message, batch)
+        elif kind == _RELATION:
+            self._relation(parse_relation(message[_HEADER_BYTES:]))
+        elif kind not in _IGNORED:
+            raise _not_understood(message)
+
+    def _begin(self, message: bytes) -> None:
+        _, committed, xid = _BEGIN_BODY.unpack_from(message, _HEADER_BYTES + 1)
+        self._transaction = Transaction(xid, committed + POSTGRES_EPOCH_US, self._former_position)
+
+    def _commit(self, message: bytes, batch: Batch) -> None:
+        _, end, committed = _COMMIT_BODY.unpack_from(message, _HEADER_BYTES + 2)
+        _, _, clock = _HEADER.unpack_from(message, 1)
+        self._transaction = None
+        self._former_position = batch.position = end
+        batch.age_s = max(0, clock - committed) / 1e6
+
+    def _take_keepalive(self, message: bytes, batch: Batch) -> bool:
+        wal_end, _, reply_requested = _KEEPALIVE_BODY.unpack_from(message, 1)
+        if self._transaction is None:
+            batch.position = max(wal_end, batch.position or 0)
+        return bool(reply_requested)
+
+    def _relation(self, relation: Relation) -> None:
+        names = tuple(column.name for column in relation.columns)
+        missing = [column for column in self._key if column not in names]
+        if missing:
+            raise SetupError(
+                f"The table {relation.schema}.{relation.name} lost its key column "
+                f"{', '.join(missing)}.",
+                hint="Map the table's present key in [table.columns], then start again.",
+            )
+        self._shapes[relation.id] = _Shape(
+            CapturedTable(relation.schema, relation.name, names, self._key),
+            columns_shape(relation.columns, self._base_types(relation.columns)),
+        )
+
+    def _row(self, message: bytes) -> CapturedRow:
+        shape = self._shapes.get(_RELATION_ID.unpack_from(message, _HEADER_BYTES + 1)[0])
+        transaction = self._transaction
+        if shape is None or transaction is None or message[_HEADER_BYTES + 5] != _NEW:
+            raise _not_understood(message)
+        try:
+            values = row_values(message, _HEADER_BYTES + 6, shape.converters)
+        except ValueError:
+            values = row_values(message, _HEADER_BYTES + 6, _careful(shape.converters))
+        return CapturedRow(
+            shape.table,
+            values,
+            Operation.CREATE,
+            int.from_bytes(message[1:9]),
+            transaction,
+        )
+
+
+def row_values(message: bytes, start: int, converters: Sequence[Converter]) -> list[object]:
+    """Read a row's values.
+
+    Args:
+        message: holds the row.
+        start: where the row's number of columns stands.
+        converters: one for each column.
+
+    Raises:
+        LogDecodeError: the row has another form, or another number of columns.
+        ValueError: a converter could not read its value.
+    """
+    if int.from_bytes(message[start : start + 2]) != len(converters):
+        raise _not_understood(message)
+    position = start + 2
+    values: list[object] = []
+    append = values.append
+    for convert in converters:
+        if message[position] == _TEXT:
+            first = position + 5
+            position = first + int.from_bytes(message[position + 1 : first])
+            append(convert(message[first:position]))
+        elif message[position] == _NULL:
+            position += 1
+            append(None)
+        else:  # 'u', a TOAST value that an update left alone: no insert has one
+            raise _not_understood(message)
+    if position != len(message):
+        raise _not_understood(message)
+    return values
+
+
+def _careful(converters: Sequence[Converter]) -> list[Converter]:
+    """Return converters that mark what they can't read instead of raising."""
+
+    def careful(convert: Converter) -> Converter:
+        return lambda raw: convert_one(convert, raw)
+
+    return [careful(convert) for convert in converters]
+
+
+def _not_understood(message: bytes) -> LogDecodeError:
+    position = Lsn.from_bytes(message[1:9]) if len(message) > 9 else Lsn(0)
+    kind = message[: 1 if len(message) <= _HEADER_BYTES else _HEADER_BYTES + 1][-1:]
+    return LogDecodeError(
+        f"A message of {len(message)} bytes and kind {kind!r} at {position} of PostgreSQL's log "
+        "is not understood.",
+        hint="Report it with the server's version; the slot keeps the log from here on.",
+    )

@@ -1,0 +1,9 @@
+"""The list of fixture plug-ins, one a subject; no fixture of its own."""
+
+pytest_plugins = [
+    "support.fixtures.servers",
+    "support.fixtures.databases",
+    "support.fixtures.faults",
+    "support.fixtures.commands",
+    "support.fixtures.leftovers",
+]

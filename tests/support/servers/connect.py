@@ -1,0 +1,89 @@
+"""Kafka Connect in distributed mode, with Debezium's PostgreSQL connector."""
+
+from dataclasses import dataclass
+
+import requests
+
+from support.servers.java import install_java, java_command, kafka_jars, write_properties
+from support.servers.kafka import KAFKA, KafkaServer
+from support.servers.machine import LOOPBACK, Process, install_jars, launch, services_folder
+from support.servers.server import Server
+
+DEBEZIUM_VERSION = "3.6.1.Final"
+CONNECTOR = "io.debezium.connector.postgresql.PostgresConnector"
+JSON = "org.apache.kafka.connect.json.JsonConverter"
+SETTINGS = {
+    "group.id": "cdc-sms-connect",
+    "key.converter": JSON,
+    "value.converter": JSON,
+    "config.storage.topic": "connect-configs",
+    "offset.storage.topic": "connect-offsets",
+    "status.storage.topic": "connect-status",
+    "config.storage.replication.factor": "1",
+    "offset.storage.replication.factor": "1",
+    "offset.storage.partitions": "1",
+    "status.storage.replication.factor": "1",
+    "status.storage.partitions": "1",
+    "offset.flush.interval.ms": "1000",
+    "connector.client.config.override.policy": "All",
+    "plugin.discovery": "only_scan",
+    "config.providers": "env,file",
+    "config.providers.env.class": "org.apache.kafka.common.config.provider.EnvVarConfigProvider",
+    "config.providers.file.class": "org.apache.kafka.common.config.provider.FileConfigProvider",
+}
+
+
+@dataclass(frozen=True)
+class ConnectAddress:
+    """Where Kafka Connect answers over HTTP, and the broker that it writes to."""
+
+    url: str
+    bootstrap: str
+
+
+class ConnectServer(Server[ConnectAddress]):
+    """One worker. Its connectors and their offsets live in Kafka's topics: they outlive it."""
+
+    name = "connect"
+
+    def __init__(self, kafka: KafkaServer) -> None:
+        """Name the broker that it belongs to."""
+        super().__init__(needs=[kafka])
+        self._kafka = kafka
+
+    def install(self) -> None:
+        """Install Java; fetch the jars of Kafka Connect and, in a folder apart, Debezium's."""
+        install_java(self.name)
+        kafka_jars(self.name)
+        install_jars(
+            self.name,
+            services_folder() / "jars" / "plugins" / "debezium-postgres",
+            f"io.debezium:debezium-connector-postgres:{DEBEZIUM_VERSION}",
+        )
+
+    def address(self) -> ConnectAddress:
+        """Return where it is, or will be once it runs again."""
+        bootstrap = self._kafka.address().bootstrap
+        return ConnectAddress(url=f"http://{LOOPBACK}:{self.port()}", bootstrap=bootstrap)
+
+    def launch(self) -> Process:
+        """Start the worker."""
+        settings = {
+            **SETTINGS,
+            "bootstrap.servers": self.address().bootstrap,
+            "listeners": self.address().url,
+            "plugin.path": str(services_folder() / "jars" / "plugins"),
+        }
+        path = write_properties(self.folder / "worker.properties", settings)
+        main = "org.apache.kafka.connect.cli.ConnectDistributed"
+        return launch([*java_command(self.name, self.folder), main, str(path)], folder=self.folder)
+
+    def answers(self) -> bool:
+        """Ask for its plug-ins, and for its connectors: those it knows once it has joined."""
+        url = self.address().url
+        plugins = requests.get(f"{url}/connector-plugins", timeout=5)
+        connectors = requests.get(f"{url}/connectors", timeout=5)
+        return connectors.ok and any(plugin["class"] == CONNECTOR for plugin in plugins.json())
+
+
+CONNECT = ConnectServer(KAFKA)
