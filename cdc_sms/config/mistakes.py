@@ -76,7 +76,7 @@ def unknown_variable(variable: str) -> str:
     remedy = (
         f"did you mean {PREFIX}{near[0]}?"
         if near
-        else "'cdc-sms config show' lists what can be set."
+        else "see 'cdc-sms config show'."
     )
     return f"{variable} sets nothing: {remedy}"
 

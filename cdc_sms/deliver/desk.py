@@ -43,6 +43,12 @@ _log = logging.getLogger(__name__)
 LONGEST_PATIENCE_S = 1.0
 LETTER_PAUSE_S = 5.0
 
+WAITING_REASONS = (
+    "in_line", "breaker", "held", "sending", "claimed", "retrying", "in_doubt", "scheduled",
+    "not_visible", "row_locked", "row_changed", "ledger_locked", "dead_letter", "again",
+)  # fmt: skip
+"""What an unfinished record may wait for: the closed set of the gauges' labels."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Owned:
@@ -435,12 +441,19 @@ class Desk:
             case Wait():
                 self._wait(result)
             case Claim():
-                self._in_flight[result.message.id] = result
-                is_probe = self._breaker.state is BreakerState.PROBING
-                self._probe_id = result.message.id if is_probe else self._probe_id
-                self._senders.send(result, is_probe=is_probe)
+                self._send(result)
             case OwesDeadLetter():
                 self._produce(result)
+
+    def _send(self, claim: Claim) -> None:
+        """Hand a claim to a sender; one whose COMMIT came through after the stop is given back."""
+        if self._stopping:
+            self._to_settle.append(Settlement(claim, None, None))
+            return
+        self._in_flight[claim.message.id] = claim
+        is_probe = self._breaker.state is BreakerState.PROBING
+        self._probe_id = claim.message.id if is_probe else self._probe_id
+        self._senders.send(claim, is_probe=is_probe)
 
     def _wait(self, wait: Wait) -> None:
         look = wait.look
@@ -448,7 +461,7 @@ class Desk:
         if look.place.partition not in self._owned:
             return
         delay_s = pause_s(wait.reason, look.looks) if wait.delay_s is None else wait.delay_s
-        if delay_s <= 0 or wait.reason == "held":
+        if delay_s <= 0:
             self._line.append(look)
         else:
             self._waiting.add(look, wait.reason, self._clock.monotonic_s() + delay_s)
@@ -559,7 +572,7 @@ class Desk:
         if now < self._measure_at_s:
             return
         self._measure_at_s = now + LONGEST_PATIENCE_S
-        ages: dict[str, float] = {"in_line": 0.0, "sending": 0.0, "retrying": 0.0, "in_doubt": 0.0}
+        ages = dict.fromkeys(WAITING_REASONS, 0.0)
         count: Counter[str] = Counter(dict.fromkeys(ages, 0))
         wall_ms = self._clock.now().timestamp() * 1000
         for reason, look in self._open_looks():

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from cdc_sms.deliver.intake import Look
 
-_FIRST_S = {"not_visible": 0.005, "row_locked": 0.25, "ledger_locked": 0.05}
+_FIRST_S = {"not_visible": 0.005, "row_locked": 0.25, "ledger_locked": 0.05, "held": 1.0}
 _LONGEST_S = {"not_visible": 1.0, "row_locked": 5.0, "ledger_locked": 1.0}
 
 

@@ -362,6 +362,7 @@ def admin_client(
         return AdminClient(chosen)
 
 
+_ALL_DOWN = KafkaError._ALL_BROKERS_DOWN  # noqa: SLF001 - the library's only name for it
 _SLICE_S = 1.0
 
 
@@ -414,3 +415,41 @@ def _ask(
         seen.clear()
         return next((error for error in found if isinstance(error, SetupError)), found[0])
     return None
+
+
+class BrokerLink:
+    """Whether a broker answers one of our clients: said once when it ends, once when it is back.
+
+    Thread: the one that polls the client.
+
+    Args:
+        bootstrap_servers: what the log names.
+    """
+
+    def __init__(self, bootstrap_servers: str) -> None:
+        """Begin unknown: neither up nor said to be lost."""
+        self._brokers = bootstrap_servers
+        self._is_said_lost = False
+        self.is_up = False
+        self.was_up = False
+
+    def failed(self, error: KafkaError) -> None:
+        """Note a connection error; only the one that concerns all brokers ends the link."""
+        if error.code() == _ALL_DOWN:
+            self.is_up = False
+            if not self._is_said_lost:
+                self._is_said_lost = True
+                logger.warning("broker.lost", extra={"brokers": self._brokers})
+
+    def seen(self, brokers: Mapping[str, Mapping[str, object]]) -> None:
+        """Read the ``brokers`` of the client's statistics.
+
+        Source: librdkafka, STATISTICS.md.
+        """
+        self.is_up = any(broker.get("state") == "UP" for broker in brokers.values())
+        if not self.is_up:
+            return
+        self.was_up = True
+        if self._is_said_lost:
+            self._is_said_lost = False
+            logger.info("broker.reached", extra={"brokers": self._brokers})

@@ -15,8 +15,10 @@ from confluent_kafka import OFFSET_BEGINNING, KafkaError, KafkaException, Messag
 from confluent_kafka import Consumer as Client
 
 from cdc_sms.config.settings import KafkaSettings
-from cdc_sms.errors import BrokerUnavailable, CdcSmsError, SetupError
+from cdc_sms.errors import BrokerUnavailable, CdcSmsError
+from cdc_sms.kafka.commits import PendingCommits
 from cdc_sms.kafka.connection import (
+    BrokerLink,
     classified,
     client_settings,
     error_of,
@@ -33,8 +35,9 @@ MAX_BYTES = 4 * 1024 * 1024
 """One poll hands out at most so many records, and stops after so many bytes."""
 
 _SLICE = 50
-_COMMIT_PAUSE_S = 1.0
 _WATERMARKS_S = 2.0
+_LOOK_S = 3.0
+_LOOK_EVERY_S = 20.0
 
 _TUNING: Mapping[str, object] = {
     # Memory: what is fetched ahead is bounded for all partitions together, and so is one answer;
@@ -136,11 +139,15 @@ class Consumer:
         self._on_revoked = on_revoked
         self._owned: set[int] = set()
         self._next: dict[int, int] = {}
+        self._batch: list[Record] = []
+        self._size = 0
         self._wanted_paused: frozenset[int] = frozenset()
         self._paused: set[int] = set()
-        self._commits = _Commits()
-        self._link = _Link(settings.bootstrap_servers)
+        self._commits = PendingCommits()
+        self._link = BrokerLink(settings.bootstrap_servers)
         self._trouble: list[CdcSmsError] = []
+        self._look_for_topic_at_s = time.monotonic() + _LOOK_S
+        self._falls_back = False
         self._may_fall_back = settings.group_protocol == "auto"
         self._protocol = "consumer" if self._may_fall_back else settings.group_protocol
         self._client = self._join()
@@ -181,38 +188,36 @@ class Consumer:
                 nothing after it was delivered.
         """
         self._send_commits()
-        records = self._taken(self._consume(1, timeout_s))
-        size = sum(_size(record) for record in records)
-        while records and len(records) < MAX_RECORDS and size < MAX_BYTES:
-            more = self._taken(self._consume(_SLICE, 0))
-            if not more:
-                break
-            records += more
-            size += sum(_size(record) for record in more)
-        self._raise_trouble()
-        return records
+        self._batch = []
+        self._size = 0
+        more = self._fetch(1, timeout_s)
+        while more and len(self._batch) < MAX_RECORDS and self._size < MAX_BYTES:
+            more = self._fetch(_SLICE, 0)
+        self._settle_trouble()
+        return self._batch
 
-    def _consume(self, count: int, timeout_s: float) -> list[Message]:
+    def _fetch(self, count: int, timeout_s: float) -> bool:
+        """Add what is ready to the batch; say whether there may be more."""
         try:
             messages: list[Message] = self._client.consume(count, timeout_s)
         except KafkaException as exception:
             self._note(error_of(exception))
-            return []
-        return messages
-
-    def _taken(self, messages: Iterable[Message]) -> list[Record]:
-        records = []
+            return False
         for message in messages:
             error = message.error()
-            if error is not None:
+            if error is None:
+                self._take_in(_record(message))
+            else:
                 self._failed(error, message)
-                continue
-            record = _record(message)
-            # a rewind inside the client delivers again what this assignment has had already
-            if record.offset >= self._next.get(record.partition, 0):
-                self._next[record.partition] = record.offset + 1
-                records.append(record)
-        return records
+        return bool(messages)
+
+    def _take_in(self, record: Record) -> None:
+        # a rewind inside the client delivers again what this assignment has had already
+        is_new = record.offset >= self._next.get(record.partition, 0)
+        if is_new and record.partition in self._owned:
+            self._next[record.partition] = record.offset + 1
+            self._batch.append(record)
+            self._size += len(record.key or b"") + len(record.value or b"")
 
     def _failed(self, error: KafkaError, message: Message) -> None:
         partition = message.partition()
@@ -331,6 +336,8 @@ class Consumer:
         self._commits.forget(partitions)
         for partition in partitions:
             self._next.pop(partition, None)
+        # a rebalance in the middle of a poll: what was read of them is the next owner's
+        self._batch = [record for record in self._batch if record.partition not in partitions]
 
     def close(self) -> None:
         """Leave the group: partitions are revoked first, then nothing more is read.
@@ -368,7 +375,7 @@ class Consumer:
             for answer in answers or ():
                 if answer.error is not None:
                     raise KafkaException(answer.error)
-        self._commits.succeeded(wanted)
+        self._commits.succeeded({partition: wish.offset for partition, wish in wanted.items()})
 
     def _send_commits(self) -> None:
         wanted = self._commits.to_send(time.monotonic())
@@ -392,9 +399,7 @@ class Consumer:
         if error is not None or errors:
             self._commit_failed(error or errors[0])
             return
-        self._commits.succeeded(
-            {named.partition: NextOffset(named.offset, None) for named in partitions}
-        )
+        self._commits.succeeded({named.partition: named.offset for named in partitions})
 
     def _commit_failed(self, error: KafkaError) -> None:
         self._commits.failed(time.monotonic())
@@ -414,59 +419,95 @@ class Consumer:
         """
         lags = {}
         for partition in self._owned:
-            known = self._client.get_watermark_offsets(
+            first, end = self._client.get_watermark_offsets(
                 TopicPartition(self._topic, partition), cached=True
             )
-            if known is None or known[1] < 0:
-                continue
-            first, end = known
-            committed = self._commits.last(partition)
-            lags[partition] = max(0, end - max(first, committed or 0))
+            if end >= 0:  # else nothing was fetched yet
+                lags[partition] = max(0, end - max(first, self._commits.last(partition) or 0))
         return lags
 
     def _seen(self, statistics: str) -> None:
         facts = orjson.loads(statistics)
         self._link.seen(facts["brokers"])
         partitions = facts["topics"].get(self._topic, {}).get("partitions", {})
-        for number, partition in partitions.items():
-            if int(number) in self._owned and partition["committed_offset"] >= 0:
-                self._commits.learned(int(number), partition["committed_offset"])
+        for name, partition in partitions.items():
+            if int(name) in self._owned and partition["committed_offset"] >= 0:
+                self._commits.learned(int(name), partition["committed_offset"])
 
     def _note(self, error: KafkaError) -> None:
         """Judge an error that concerns no record: wait, fall back, or stop."""
         name = error.name()
-        if self._may_fall_back and name in {"UNSUPPORTED_VERSION", "_UNSUPPORTED_FEATURE"}:
-            self._may_fall_back = False
-            self._trouble.append(_FallBack())
-            return
         ours = classified(error, doing=f"Reading {self._topic} as {self._settings.deliver_group}")
-        if name == "_MAX_POLL_EXCEEDED":
+        if self._may_fall_back and _tells_an_old_broker(error):
+            self._falls_back = True
+        elif name == "_MAX_POLL_EXCEEDED":
             logger.warning("poll.delayed", extra={"reason": ours.message})
-        elif isinstance(ours, BrokerUnavailable) or self._is_passing(name):
-            self._link.failed(name, ours.message)
+        elif name == "UNKNOWN_TOPIC_OR_PART":
+            self._look_for_topic_at_s = 0.0
+        elif isinstance(ours, BrokerUnavailable) or (
+            # where a broker answered before, a failing handshake is a server's sickness
+            name in {"_SSL", "_AUTHENTICATION"} and self._link.was_up
+        ):
+            self._link.failed(error)
         else:
             self._trouble.append(ours)
 
-    def _is_passing(self, name: str) -> bool:
-        """Say whether what looks like a mistake in the set-up may be a broker that is restarted.
-
-        Where one answered before, a failing handshake is a server's sickness: to be waited for.
-        """
-        return name in {"_SSL", "_AUTHENTICATION"} and self._link.was_up
-
-    def _raise_trouble(self) -> None:
-        while self._trouble:
-            trouble = self._trouble.pop(0)
-            if isinstance(trouble, _FallBack):
-                self._fall_back()
-            elif not isinstance(trouble, SetupError) or self._is_confirmed(trouble):
-                raise trouble
-
-    def _is_confirmed(self, trouble: SetupError) -> bool:
-        return True
+    def _settle_trouble(self) -> None:
+        if self._falls_back:
+            self._fall_back()
+        if not self._owned and time.monotonic() >= self._look_for_topic_at_s:
+            self._look_for_topic()
+        if self._trouble:
+            raise self._trouble.pop(0)
 
     def _fall_back(self) -> None:
-        logger.info("group.downgraded", extra={"group_protocol": "classic"})
+        self._falls_back = self._may_fall_back = False
+        self._trouble.clear()  # the same again, in other words
         self._client.close()
         self._protocol = "classic"
+        logger.info("group.downgraded", extra={"group_protocol": self._protocol})
         self._client = self._join()
+
+    def _look_for_topic(self) -> None:
+        """Ask whether the topic is there, while nothing of it is ours.
+
+        The new group protocol has no word for a topic that isn't there: it assigns nothing.
+        """
+        self._look_for_topic_at_s = time.monotonic() + _LOOK_EVERY_S
+        try:
+            topic = self._client.list_topics(self._topic, timeout=_LOOK_S).topics[self._topic]
+        except KafkaException as exception:
+            self._link.failed(error_of(exception))
+            return
+        if topic.error is not None:
+            ours = classified(topic.error, doing=f"Reading {self._topic}")
+            if not isinstance(ours, BrokerUnavailable):
+                self._trouble.append(ours)
+
+
+def _tells_an_old_broker(error: KafkaError) -> bool:
+    """Say whether a broker refuses the new group protocol; the fatal error holds the reason."""
+    reasons = (KafkaError.UNSUPPORTED_VERSION, KafkaError._UNSUPPORTED_FEATURE)  # noqa: SLF001
+    return error.code() in reasons or any(KafkaError(r).str() in error.str() for r in reasons)
+
+
+def _record(message: Message) -> Record:
+    topic, partition, offset = message.topic(), message.partition(), message.offset()
+    assert topic is not None
+    assert partition is not None
+    assert offset is not None
+    headers: Any = message.headers() or ()  # a list of pairs, whatever its type says
+    return Record(
+        topic=topic,
+        partition=partition,
+        offset=offset,
+        leader_epoch=message.leader_epoch(),
+        timestamp_ms=message.timestamp()[1],
+        key=message.key(),
+        value=message.value(),
+        headers=tuple((name, _as_bytes(value)) for name, value in headers),
+    )
+
+
+def _as_bytes(value: str | bytes | None) -> bytes:
+    return value.encode() if isinstance(value, str) else value or b""

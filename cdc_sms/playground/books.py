@@ -37,7 +37,7 @@ class Books:
     Thread: the demo's main thread.
     """
 
-    def __init__(self, dsn: str, *, password: str | None) -> None:
+    def __init__(self, dsn: str, *, password: str) -> None:
         """Connect; the ledger has to exist before it is read."""
         self._connection = psycopg.connect(dsn, password=password, autocommit=True)
 

@@ -15,14 +15,16 @@ class Servers:
     """What the demo runs on.
 
     Attributes:
+        name: what slot and publication are called.
         dsn: the business database, without a password.
         password: its user's; it goes by the environment.
         kafka: the keys of ``[kafka]``.
         connect_url: Kafka Connect, where Debezium captures; None: the built-in reader does.
     """
 
+    name: str
     dsn: str
-    password: str | None = field(repr=False)
+    password: str = field(repr=False)
     kafka: Mapping[str, object]
     connect_url: str | None = None
 
@@ -33,13 +35,12 @@ class Servers:
 
 
 def sections(
-    servers: Servers, *, name: str, provider_url: str, ports: Mapping[str, int]
+    servers: Servers, *, provider_url: str, ports: Mapping[str, int]
 ) -> dict[str, dict[str, object]]:
     """Return the configuration's sections by their dotted names.
 
     Args:
         servers: where database and broker are.
-        name: what the slot and the publication are called.
         provider_url: the simulator's API.
         ports: each role's own, on loopback.
     """
@@ -65,8 +66,8 @@ def sections(
         **{f"kafka.{k}": dict(v) for k, v in servers.kafka.items() if isinstance(v, Mapping)},
         "capture": {
             "reader": servers.reader,
-            "slot": name,
-            "publication": name,
+            "slot": servers.name,
+            "publication": servers.name,
             "address": addresses["capture"],
         },
         # short times, so that a kill is resolved while people watch

@@ -33,6 +33,7 @@ def embedded_servers(folder: Path) -> Iterator[Servers]:
     topics = {f"{_PREFIX}.outbox": _PARTITIONS, f"{_PREFIX}.dlq": 1}
     with EmbeddedPostgres(data) as postgres, EmbeddedBroker(topics) as broker:
         yield Servers(
+            name=_PREFIX.replace("-", "_"),
             dsn=postgres.dsn,
             password=postgres.password,
             kafka={

@@ -31,7 +31,7 @@ def real_servers(dsn: str, bootstrap_servers: str, connect_url: str | None) -> I
     """Have a database and a topic prefix of our own on running servers for a while.
 
     Args:
-        dsn: a database whose user may make others and replicate; with or without password.
+        dsn: a database whose user may make others and replicate; with password.
         bootstrap_servers: the brokers.
         connect_url: Kafka Connect with Debezium's PostgreSQL connector; None without.
 
@@ -49,27 +49,28 @@ def real_servers(dsn: str, bootstrap_servers: str, connect_url: str | None) -> I
     own_dsn, password = without_password(dsn, database=name)
     with _own_database(dsn, name):
         try:
-            yield Servers(dsn=own_dsn, password=password, kafka=kafka, connect_url=connect_url)
+            yield Servers(
+                name=name, dsn=own_dsn, password=password, kafka=kafka, connect_url=connect_url
+            )
         finally:
             _remove_topics(KafkaSettings.model_validate(kafka))
 
 
-def without_password(dsn: str, *, database: str) -> tuple[str, str | None]:
+def without_password(dsn: str, *, database: str) -> tuple[str, str]:
     """Return the URL of another database on the same server, and the password apart.
 
     Raises:
-        ConfigurationError: the address is no URL.
+        ConfigurationError: the address is no URL with a password.
     """
     parts = urlsplit(dsn)
-    if parts.scheme not in {"postgresql", "postgres"} or not parts.netloc:
+    if parts.scheme not in {"postgresql", "postgres"} or not parts.password:
         raise ConfigurationError(
-            "The address of the demo's PostgreSQL has another form than a URL.",
+            "The address of the demo's PostgreSQL is no URL with user and password.",
             hint="Give it as postgresql://user:password@host:5432/database.",
         )
     user, at, host = parts.netloc.rpartition("@")
     place = f"{user.partition(':')[0]}{at}{host}"
-    password = None if parts.password is None else unquote(parts.password)
-    return parts._replace(netloc=place, path=f"/{database}").geturl(), password
+    return parts._replace(netloc=place, path=f"/{database}").geturl(), unquote(parts.password)
 
 
 @contextmanager

@@ -4,7 +4,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -82,7 +82,7 @@ class Roles:
             if child.exit_code is not None:
                 raise _ended(role, f"ended with {child.exit_code}", child.last_words())
 
-    def events(self, role: str, names: Set[str]) -> list[str]:
+    def events(self, role: str, names: Collection[str]) -> list[str]:
         """Return which of these events a role has logged so far, over all its processes."""
         log = self._log(role)
         lines = log.read_bytes().splitlines() if log.exists() else []

@@ -128,12 +128,12 @@ class Shop:
         sales: what was committed, in that order.
     """
 
-    def __init__(self, dsn: str, *, password: str | None, seed: int) -> None:
+    def __init__(self, dsn: str, *, password: str, seed: int) -> None:
         """Connect.
 
         Args:
             dsn: the database's address.
-            password: the user's, where the address holds none.
+            password: its user's.
             seed: the same seed writes the same rows.
         """
         self.sales: list[Sale] = []

@@ -20,7 +20,6 @@ from cdc_sms.playground.watcher import SeenDeadLetter, Watcher
 _ROWS_SHOWN = 12
 _OPENED, _CLOSED = "breaker.opened", "breaker.closed"
 _PROVIDER_KEY = "demo"
-_NAME = "cdc_sms_demo"
 _SEED = 1
 
 
@@ -56,8 +55,15 @@ class Glance:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """Everything, started and ready."""
+    """Everything, started and ready.
 
+    Attributes:
+        configuration: the file that the roles read.
+        password_file: the file with the database's password.
+    """
+
+    configuration: Path
+    password_file: Path
     shop: Shop
     roles: Roles
     watcher: Watcher
@@ -89,11 +95,14 @@ class Stage:
 
 
 @contextmanager
-def open_stage(folder: Path, servers: AbstractContextManager[Servers]) -> Iterator[Stage]:
+def open_stage(
+    folder: Path, logs: Path, servers: AbstractContextManager[Servers]
+) -> Iterator[Stage]:
     """Set everything up and start the roles; take all of it down again.
 
     Args:
-        folder: an existing folder for configuration and logs.
+        folder: an existing folder for the configuration and the password.
+        logs: an existing folder for the processes' logs.
         servers: what it plays on, not entered yet.
 
     Raises:
@@ -104,7 +113,15 @@ def open_stage(folder: Path, servers: AbstractContextManager[Servers]) -> Iterat
         provider = stack.enter_context(Simulator(key=_PROVIDER_KEY, balance=10**9))
         shop = stack.enter_context(Shop(place.dsn, password=place.password, seed=_SEED))
         shop.open()
-        roles = _roles(folder, place, provider.url)
+        configuration, password_file = _written(folder, place, provider.url)
+        roles = Roles(
+            logs,
+            configuration,
+            {
+                "CDC_SMS_SOURCE__PASSWORD_FILE": str(password_file),
+                "CDC_SMS_PROVIDERS__JUSTSEND__KEY": _PROVIDER_KEY,
+            },
+        )
         roles.command("migrate")
         kafka = KafkaSettings.model_validate(place.kafka)
         if kafka.verify_topics:
@@ -114,17 +131,25 @@ def open_stage(folder: Path, servers: AbstractContextManager[Servers]) -> Iterat
         stack.enter_context(roles)
         for role in ROLES:
             roles.start(role)
-        yield Stage(shop=shop, roles=roles, watcher=watcher, books=books, provider=provider)
+        yield Stage(
+            configuration=configuration,
+            password_file=password_file,
+            shop=shop,
+            roles=roles,
+            watcher=watcher,
+            books=books,
+            provider=provider,
+        )
 
 
-def _roles(folder: Path, servers: Servers, provider_url: str) -> Roles:
-    file = folder / "cdc-sms.toml"
-    tables = sections(servers, name=_NAME, provider_url=provider_url, ports=_free_ports())
-    file.write_text(as_toml(tables), encoding="utf-8")
-    secrets = {"CDC_SMS_PROVIDERS__JUSTSEND__KEY": _PROVIDER_KEY}
-    if servers.password is not None:
-        secrets["CDC_SMS_SOURCE__PASSWORD"] = servers.password
-    return Roles(folder, file, secrets)
+def _written(folder: Path, servers: Servers, provider_url: str) -> tuple[Path, Path]:
+    """Write the configuration and the password's file; return both."""
+    configuration, password_file = folder / "cdc-sms.toml", folder / "password"
+    tables = sections(servers, provider_url=provider_url, ports=_free_ports())
+    configuration.write_text(as_toml(tables), encoding="utf-8")
+    password_file.touch(mode=0o600)
+    password_file.write_text(servers.password, encoding="utf-8")
+    return configuration, password_file
 
 
 def _free_ports() -> Mapping[str, int]:

@@ -152,7 +152,7 @@ class Story:
         self._wait("the wrong number to be dead-lettered", self._is_at_rest, selling=selling)
         letter = self._glance.dead_letters[0]
         self._narrator.say(
-            f"`failed` stands in its row, and a dead letter keeps it with the reason: {letter.text}."
+            f"`failed` stands in its row; a dead letter keeps it with its reason: {letter.text}."
         )
 
     def _the_provider_is_down(self) -> None:

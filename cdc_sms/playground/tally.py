@@ -5,7 +5,7 @@ Pure, and never from metrics.
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from cdc_sms.model.state import DeadLetterClass, State
@@ -122,7 +122,9 @@ class Figures:
         return self.lost == 0 and self.doubled_beyond_doubt == 0
 
 
-def is_at_rest(sales: Sequence[Sale], entries: Sequence[Entry], dead_letters: Set[str]) -> bool:
+def is_at_rest(
+    sales: Sequence[Sale], entries: Sequence[Entry], dead_letters: Collection[str]
+) -> bool:
     """Say whether nothing more happens by itself.
 
     Args:
@@ -136,7 +138,7 @@ def is_at_rest(sales: Sequence[Sale], entries: Sequence[Entry], dead_letters: Se
     """
     done = {entry.key for entry in entries if entry.done}
     given_up = {entry.message_id for entry in entries if entry.dead_letter_class is not None}
-    return all(sale.key in done for sale in sales) and given_up <= dead_letters
+    return all(sale.key in done for sale in sales) and given_up.issubset(dead_letters)
 
 
 def count(evidence: Evidence) -> Figures:

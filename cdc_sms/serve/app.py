@@ -47,7 +47,8 @@ Route = Callable[[], Response]
 
 def json_response(content: object, *, status: int = 200) -> Response:
     """Return an answer in JSON; times as ISO 8601, whatever JSON lacks as its text."""
-    body = orjson.dumps(content, default=str, option=orjson.OPT_APPEND_NEWLINE)
+    option = orjson.OPT_APPEND_NEWLINE | orjson.OPT_NON_STR_KEYS | orjson.OPT_UTC_Z
+    body = orjson.dumps(content, default=str, option=option)
     return Response(status, "application/json", body)
 
 

@@ -7,11 +7,11 @@ from urllib.parse import urlsplit
 
 import pytest
 import requests
+from support.waiting import until
 
 from cdc_sms.errors import ConfigurationError
 from cdc_sms.serve import app
 from cdc_sms.serve.app import MAX_CONNECTIONS, HttpServer, Response, json_response
-from support.waiting import until
 
 
 def _break() -> Response:
@@ -115,7 +115,7 @@ def test_close_does_not_wait_for_idle_clients(server: HttpServer) -> None:
 def test_address_that_is_taken_is_named_with_its_setting(server: HttpServer) -> None:
     taken = urlsplit(server.url).netloc
 
-    with pytest.raises(ConfigurationError, match="deliver.address") as caught:
+    with pytest.raises(ConfigurationError, match=r"deliver\.address") as caught:
         HttpServer(taken, {}, setting="deliver.address")
 
     assert taken in caught.value.message

@@ -2,6 +2,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from support.factories import NOW, SETTINGS, STATUS, TOKEN, look, message, row, rules
 
 from cdc_sms.databases.business_table import BusinessRow
 from cdc_sms.databases.ledger import Delivery
@@ -15,7 +16,6 @@ from cdc_sms.deliver.claim import (
     finished_without_locks,
 )
 from cdc_sms.model.state import DeadLetterClass, State
-from support.factories import NOW, SETTINGS, STATUS, TOKEN, look, message, row, rules
 
 LEASE_OVER = NOW - timedelta(seconds=SETTINGS.lease_grace_s + 1)
 

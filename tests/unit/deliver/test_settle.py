@@ -3,13 +3,13 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from support.factories import NOW, SETTINGS, TOKEN, claim, look, message
 
 from cdc_sms.deliver.claim import Finished, OwesDeadLetter, Wait
 from cdc_sms.deliver.route import Route, route
 from cdc_sms.deliver.settle import Settlement, result_of, settled
 from cdc_sms.model.outcome import Failed, FailureClass, InDoubt, Outcome, Sent
 from cdc_sms.model.state import DeadLetterClass, State
-from support.factories import NOW, SETTINGS, TOKEN, claim, look, message
 
 TRANSIENT = Failed(FailureClass.TRANSIENT, "connect_failed", "no connection")
 PERMANENT = Failed(FailureClass.PERMANENT, "INVALID_VALUE", "refused")

@@ -7,10 +7,10 @@ import threading
 from datetime import UTC, datetime
 
 import pytest
+from support.waiting import until
 
 from cdc_sms.errors import DatabaseUnavailable
 from cdc_sms.runtime.lifecycle import Shutdown, WatchedThreads, stopped_by_signals
-from support.waiting import until
 
 
 class SteppingClock:

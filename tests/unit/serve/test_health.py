@@ -61,7 +61,7 @@ def test_status_begins_with_version_role_and_readiness() -> None:
         "role": "deliver",
         "ready": True,
         "state": "sending",
-        "since": "2026-11-24T00:00:00+00:00",
+        "since": "2026-11-24T00:00:00Z",
         "why": None,
     }
 
