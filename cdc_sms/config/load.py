@@ -93,7 +93,7 @@ def load_with_origins(
         sections = Sections.model_validate(_merged(from_file, from_environment))
     except ValidationError as error:
         details = error.errors(include_url=False, include_input=False)
-        found += [mistakes.wrong_value(detail, from_variables=known) for detail in details]
+        found += mistakes.wrong_values(details, from_variables=known)
     else:
         if not found:
             return sections, _origins(file, from_file, known, environ)

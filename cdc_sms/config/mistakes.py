@@ -5,7 +5,7 @@ remedy. No sentence ever holds a value, which could be a secret.
 """
 
 import difflib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from pydantic_core import ErrorDetails
 
@@ -47,25 +47,18 @@ _WRONG = {
 """By pydantic's type of error, with its context filled in; any other keeps pydantic's words."""
 
 
-def wrong_value(detail: ErrorDetails, *, from_variables: Collection[str]) -> str:
-    """Return what pydantic found as one sentence.
+def wrong_values(details: Iterable[ErrorDetails], *, from_variables: Collection[str]) -> list[str]:
+    """Return what pydantic found, one sentence a key.
 
     Args:
-        detail: one of ``ValidationError.errors()``.
+        details: ``ValidationError.errors()``; a value of a union has an error for each of its
+            types, and the first says enough.
         from_variables: the environment variables that gave a value, to name the one to change.
     """
-    path = _path_people_know(tuple(str(part) for part in detail["loc"]))
-    match detail["type"]:
-        case "extra_forbidden":
-            return _unknown_key(path)
-        case "missing":
-            return _missing(path)
-        case kind:
-            pattern = _WRONG.get(kind)
-            wrong = pattern.format(**detail.get("ctx", {})) if pattern else _lower(detail["msg"])
-            variable = variable_of(path)
-            origin = f" (from {variable})" if variable in from_variables else ""
-            return _with_meaning(path, origin, kind, wrong.rstrip("."))
+    by_path: dict[Path, ErrorDetails] = {}
+    for detail in details:
+        by_path.setdefault(_path_people_know(tuple(map(str, detail["loc"]))), detail)
+    return [_wrong_value(path, detail, from_variables) for path, detail in by_path.items()]
 
 
 def unknown_variable(variable: str) -> str:
@@ -73,11 +66,7 @@ def unknown_variable(variable: str) -> str:
     chosen = path_of(variable)[1:2]
     names = [_filled_in(key.variable, chosen).removeprefix(PREFIX) for key in all_keys()]
     near = difflib.get_close_matches(variable.removeprefix(PREFIX), names, n=1, cutoff=0.6)
-    remedy = (
-        f"did you mean {PREFIX}{near[0]}?"
-        if near
-        else "see 'cdc-sms config show'."
-    )
+    remedy = f"did you mean {PREFIX}{near[0]}?" if near else "see 'cdc-sms config show'."
     return f"{variable} sets nothing: {remedy}"
 
 
@@ -94,6 +83,20 @@ def listed(mistakes: Sequence[str], place: str) -> str:
     """Return all mistakes as one message."""
     count = "One mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
     return "\n".join([f"{count} in {place}:", *(f"  - {mistake}" for mistake in mistakes)])
+
+
+def _wrong_value(path: Path, detail: ErrorDetails, from_variables: Collection[str]) -> str:
+    match detail["type"]:
+        case "extra_forbidden":
+            return _unknown_key(path)
+        case "missing":
+            return _missing(path)
+        case kind:
+            pattern = _WRONG.get(kind)
+            wrong = pattern.format(**detail.get("ctx", {})) if pattern else _lower(detail["msg"])
+            variable = variable_of(path)
+            origin = f" (from {variable})" if variable in from_variables else ""
+            return _with_meaning(path, origin, kind, wrong.rstrip("."))
 
 
 def _path_people_know(path: Path) -> Path:

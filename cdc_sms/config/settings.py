@@ -29,6 +29,15 @@ Seconds = Annotated[float, Field(gt=0, le=86_400)]
 Word = Annotated[str, Field(min_length=1), Field(coerce_numbers_to_str=True)]
 
 
+def _flat(table: dict[str, object]) -> dict[str, object]:
+    """Return a table of tables as one, with names joined by dots."""
+    flat: dict[str, object] = {}
+    for name, value in table.items():
+        inner = _flat(value) if isinstance(value, dict) else {"": value}
+        flat |= {f"{name}.{rest}" if rest else name: leaf for rest, leaf in inner.items()}
+    return flat
+
+
 def _address(value: str) -> str:
     host, _, port = value.rpartition(":")
     if not (host and port.isdecimal() and int(port) < 65_536) or "//" in value:
@@ -229,6 +238,12 @@ class KafkaSettings(Section):
     librdkafka: dict[str, str | int | float | bool] = Field(
         default_factory=dict, description="Any setting of librdkafka, by its own name."
     )
+
+    @field_validator("librdkafka", mode="before")
+    @classmethod
+    def _dots_need_no_quotes(cls, value: object) -> object:
+        """Read ``linger.ms = 5``, which TOML takes for a table in a table, as it is meant."""
+        return _flat(value) if isinstance(value, dict) else value
 
     @property
     def outbox(self) -> str:

@@ -152,7 +152,7 @@ class ClientLog:
         once that it is back. That one table of settings serves both producer and consumer is no
         news either.
         """
-        if facility in {"FAIL", "ERROR"} or (facility == "CONFWARN" and "will be ignored" in line):
+        if facility in {"FAIL", "ERROR", "FATAL"} or (facility == "CONFWARN" and "will be ignored" in line):
             level = logging.DEBUG
         if not logger.isEnabledFor(level):
             return

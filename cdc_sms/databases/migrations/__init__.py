@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Engine, inspect
 from sqlalchemy.schema import CreateSchema
 
 from cdc_sms.config.settings import LedgerSettings
+from cdc_sms.databases.engine import in_transaction
 from cdc_sms.errors import SetupError
 
 VERSION_TABLE = "cdc_sms_version"
@@ -25,12 +26,15 @@ def upgrade(engine: Engine, ledger: LedgerSettings) -> tuple[str | None, str]:
         DatabaseUnavailable: the database can't be reached.
         SetupError: the user may not create tables there.
     """
-    with engine.begin() as connection:
+
+    def work(connection: Connection) -> tuple[str | None, str]:
         if ledger.schema_name not in inspect(connection).get_schema_names():
             connection.execute(CreateSchema(ledger.schema_name))
         before = _revision(connection, ledger)
         command.upgrade(_config(connection, ledger), "head")
         return before, head()
+
+    return in_transaction(engine, work)
 
 
 def verify(connection: Connection, ledger: LedgerSettings) -> None:

@@ -1,7 +1,7 @@
 """``status``, ``in-doubt list`` and ``dlq`` against real servers with something in them."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -74,7 +74,7 @@ def environment(postgres_database: PostgresDatabase) -> dict[str, str]:
     engine = open_engine(source, ledger)
     upgrade(engine, ledger)
     in_transaction(engine, lambda connection: Ledger().insert(connection, MESSAGES))
-    hold = {"reason": "the key was refused"}
+    hold: dict[str, object] = {"reason": "the key was refused"}
     in_transaction(
         engine, lambda connection: Ledger().put_control(connection, "hold:account:justsend", hold)
     )
@@ -191,7 +191,7 @@ def test_in_doubt_list_tells_what_becomes_of_each_message(
 
 
 @pytest.fixture
-def dead_letters(kafka_server: KafkaAddress, topic_prefix: str) -> Iterator[dict[str, str]]:
+def dead_letters(kafka_server: KafkaAddress, topic_prefix: str) -> dict[str, str]:
     """A topic with three dead letters and a foreign record, and how to reach it."""
     topic = f"{topic_prefix}.dlq"
     admin = AdminClient({"bootstrap.servers": kafka_server.bootstrap})
@@ -205,14 +205,14 @@ def dead_letters(kafka_server: KafkaAddress, topic_prefix: str) -> Iterator[dict
     ]
     for number, letter_class, code, row in letters:
         value = {"before": None, "after": {"id": number, **row}, "op": "c"}
-        headers = dead_letter_headers(_letter(number, letter_class, code), [])
+        headers = dict(dead_letter_headers(_letter(number, letter_class, code), []))
         producer.produce(
             topic, json.dumps(value), f'{{"id":{number}}}', number % 2, headers=headers
         )
         producer.flush(10)
     producer.produce(topic, b"\xff not ours", partition=1)
     producer.flush(10)
-    yield {
+    return {
         "CDC_SMS_KAFKA__BOOTSTRAP_SERVERS": kafka_server.bootstrap,
         "CDC_SMS_KAFKA__PREFIX": topic_prefix,
     }

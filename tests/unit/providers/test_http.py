@@ -25,13 +25,12 @@ def errors_of(library: ModuleType) -> Iterator[type[Exception]]:
             yield found
 
 
+def full_name(error: type[Exception]) -> str:
+    return f"{error.__module__}.{error.__qualname__}"
+
+
 @pytest.mark.parametrize(
-    "error",
-    sorted(
-        {*errors_of(requests.exceptions), *errors_of(urllib3.exceptions)},
-        key=lambda cls: f"{cls.__module__}.{cls.__qualname__}",
-    ),
-    ids=lambda cls: f"{cls.__module__}.{cls.__qualname__}",
+    "error", [*errors_of(requests.exceptions), *errors_of(urllib3.exceptions)], ids=full_name
 )
 def test_every_error_of_the_http_libraries_is_in_the_table(error: type[Exception]) -> None:
     assert error in FAULTS

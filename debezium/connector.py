@@ -1,0 +1,266 @@
+# ruff: noqa: INP001 - a tool beside its data, no package
+"""Register Debezium's PostgreSQL connector with Kafka Connect, ask how it is, remove it.
+
+The connector is ``postgres.json`` beside this file with its ``<names>`` filled in from the
+configuration of cdc-sms, so that both speak of the same table, slot and topics. This is a tool
+for people; cdc-sms itself never talks to Kafka Connect.
+"""
+
+import json
+import os
+import re
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import click
+import requests
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict
+
+from cdc_sms.config.load import load
+from cdc_sms.config.settings import Sections, TableSettings
+from cdc_sms.errors import CdcSmsError, ConfigurationError, SetupError
+
+TEMPLATE = Path(__file__).with_name("postgres.json")
+TIMEOUT_S = 30
+PAUSE_S = 0.5
+UNREACHABLE = 6
+
+Connector = dict[str, Any]
+Command = Callable[..., int]
+
+
+@dataclass(frozen=True)
+class KafkaConnect:
+    """The REST interface of a worker, as far as connectors are concerned."""
+
+    url: str
+
+    def ask(self, method: str, path: str, body: Mapping[str, str] | None = None) -> None:
+        """Have it do something.
+
+        Raises:
+            SetupError: it refuses; its own words are told.
+        """
+        answer = requests.request(method, self._connectors(path), json=body, timeout=TIMEOUT_S)
+        if not answer.ok:
+            said = answer.json() if "json" in answer.headers.get("Content-Type", "") else {}
+            raise SetupError(
+                f"Kafka Connect refuses {method} {path}: {said.get('message', answer.reason)}",
+                hint="Correct what it says, in cdc-sms's configuration or by --set; try again.",
+            )
+
+    def state(self, name: str) -> Mapping[str, str]:
+        """Return a connector's state; its task's where it has one, for that does the work."""
+        answer = requests.get(self._connectors(f"/{name}/status"), timeout=TIMEOUT_S)
+        if answer.status_code == requests.codes.not_found:
+            return {"name": name, "state": "UNREGISTERED", "why": ""}
+        answer.raise_for_status()
+        status = answer.json()
+        parts = [status["connector"], *status["tasks"]]
+        failed = [part for part in parts if part["state"] == "FAILED"]
+        worst = (failed or parts)[-1] if status["tasks"] or failed else {"state": "UNASSIGNED"}
+        return {"name": name, "state": worst["state"], "why": _cause(worst.get("trace", ""))}
+
+    def forget(self, name: str) -> bool:
+        """Remove a connector's stored position; it refuses until the connector has stopped."""
+        return requests.delete(self._connectors(f"/{name}/offsets"), timeout=TIMEOUT_S).ok
+
+    def _connectors(self, path: str) -> str:
+        return f"{self.url.rstrip('/')}/connectors{path}"
+
+
+def _cause(trace: str) -> str:
+    """Return the innermost cause's line of a Java stack trace."""
+    lines = [line for line in trace.splitlines() if line and not line[0].isspace()]
+    return lines[-1].removeprefix("Caused by: ") if lines else ""
+
+
+def connector_of(settings: Sections, changes: Mapping[str, str]) -> Connector:
+    """Return the connector: name and configuration, every ``<name>`` of the template filled in.
+
+    Args:
+        settings: the configuration of cdc-sms.
+        changes: properties to set beside or in place of the template's; an empty one is left out.
+
+    Raises:
+        ConfigurationError: the template holds a name that nothing fills.
+    """
+    template = TEMPLATE.read_text(encoding="utf-8")
+    values = _values(settings)
+    unknown = sorted(set(re.findall(r"<(\w+)>", template)) - set(values))
+    if unknown:
+        raise ConfigurationError(
+            f"{TEMPLATE.name} asks for <{'>, <'.join(unknown)}>, which the configuration lacks.",
+            hint=f"It may ask for <{'>, <'.join(sorted(values))}>.",
+        )
+    for name, value in values.items():
+        template = template.replace(f"<{name}>", json.dumps(value)[1:-1])
+    connector: Connector = json.loads(template)
+    snapshot = {} if settings.table.columns.status else {"snapshot.mode": "no_data"}
+    config = {**connector["config"], **snapshot, **changes}
+    connector["config"] = {name: value for name, value in config.items() if value != ""}
+    return connector
+
+
+def _values(settings: Sections) -> dict[str, str]:
+    parts = conninfo_to_dict(settings.source.dsn)
+    schema, table = settings.table.schema_and_table
+    return {
+        "host": str(parts.get("host") or "localhost"),
+        "port": str(parts.get("port") or 5432),
+        "database": str(parts.get("dbname", "")),
+        "user": str(parts.get("user", "")),
+        "sslmode": str(parts.get("sslmode") or "prefer"),
+        "schema": schema,
+        "table": table,
+        "pending": _pending(settings.table),
+        "prefix": settings.kafka.prefix,
+        "partitions": str(settings.kafka.partitions),
+        "slot": settings.capture.slot,
+        "publication": settings.capture.publication,
+    }
+
+
+def _pending(table: TableSettings) -> str:
+    """Return the condition under which a row that is there at first start is captured.
+
+    A status column of any type is compared as text: its words may be numbers or enum members.
+    """
+    if table.columns.status is None:
+        return "false"
+    column = sql.Identifier(table.columns.status)
+    word = sql.Literal(table.status.pending)
+    return sql.SQL("{}::text = {}").format(column, word).as_string()
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def cli() -> None:
+    """Debezium's connector in Kafka Connect, filled in from cdc-sms's configuration."""
+
+
+def _options(command: Command) -> Command:
+    """Add what all commands share, and tell errors as cdc-sms does: a sentence and a remedy."""
+
+    @wraps(command)
+    def told(
+        *, connect_url: str, config: Path | None, changes: tuple[str, ...], **others: object
+    ) -> int:
+        try:
+            properties = dict(change.partition("=")[::2] for change in changes)
+            connector = connector_of(load(config, os.environ), properties)
+            return command(connect=KafkaConnect(connect_url), connector=connector, **others)
+        except CdcSmsError as error:
+            click.echo(f"{error}\n{error.hint}", err=True)
+            raise SystemExit(error.exit_code) from error
+        except requests.RequestException as error:
+            click.echo(
+                f"Kafka Connect at {connect_url} can't be asked: {type(error).__name__}.\n"
+                "Check --connect-url, and that the worker runs.",
+                err=True,
+            )
+            raise SystemExit(UNREACHABLE) from error
+
+    for option in (
+        click.option(
+            "--set",
+            "changes",
+            metavar="KEY=VALUE",
+            multiple=True,
+            help="Another property of the connector, or another value; may be repeated.",
+        ),
+        click.option(
+            "--config",
+            metavar="FILE",
+            type=click.Path(path_type=Path),
+            help="cdc-sms's configuration; else $CDC_SMS_CONFIG, else ./cdc-sms.toml.",
+        ),
+        click.option(
+            "--connect-url",
+            metavar="URL",
+            envvar="CONNECT_URL",
+            default="http://127.0.0.1:8083",
+            show_default=True,
+            help="Kafka Connect; else $CONNECT_URL.",
+        ),
+    ):
+        told = option(told)
+    return told
+
+
+_wait = click.option(
+    "--wait", "wait_s", metavar="S", default=60.0, show_default=True, help="At most; seconds."
+)
+_json = click.option("--json", "as_json", is_flag=True, help="Print one line of JSON.")
+
+
+@cli.command()
+@_options
+@_wait
+@_json
+@click.option("--print", "only_print", is_flag=True, help="Print what would be registered.")
+def register(
+    *, connect: KafkaConnect, connector: Connector, wait_s: float, as_json: bool, only_print: bool
+) -> int:
+    """Make the connector, or bring the one that is there up to date; wait until it runs."""
+    if only_print:
+        click.echo(json.dumps(connector, indent=2))
+        return 0
+    name = connector["name"]
+    connect.ask("PUT", f"/{name}/config", connector["config"])
+    deadline = time.monotonic() + wait_s
+    while True:
+        state = connect.state(name)
+        if state["state"] in ("RUNNING", "FAILED") or time.monotonic() > deadline:
+            return _tell(state, as_json=as_json)
+        time.sleep(PAUSE_S)
+
+
+@cli.command()
+@_options
+@_json
+def status(*, connect: KafkaConnect, connector: Connector, as_json: bool) -> int:
+    """Tell whether the connector runs, and why not."""
+    return _tell(connect.state(connector["name"]), as_json=as_json)
+
+
+@cli.command()
+@_options
+@_wait
+@click.option("--forget", is_flag=True, help="Its position too: it would start with a snapshot.")
+def unregister(*, connect: KafkaConnect, connector: Connector, wait_s: float, forget: bool) -> int:
+    """Remove the connector; its slot stays in PostgreSQL."""
+    name, slot = connector["name"], connector["config"]["slot.name"]
+    if forget:
+        connect.ask("PUT", f"/{name}/stop")
+        deadline = time.monotonic() + wait_s
+        while not (forgotten := connect.forget(name)) and time.monotonic() < deadline:
+            time.sleep(PAUSE_S)
+        if not forgotten:
+            raise SetupError(
+                f"The connector {name} does not stop, so its position was not removed.",
+                hint="Look at its status, then try again with a longer --wait.",
+            )
+    connect.ask("DELETE", f"/{name}")
+    click.echo(
+        f"{name}: unregistered. Its slot is still there and holds PostgreSQL's log until somebody "
+        f"uses it or drops it: SELECT pg_drop_replication_slot('{slot}')",
+        err=True,
+    )
+    return 0
+
+
+def _tell(state: Mapping[str, str], *, as_json: bool) -> int:
+    if as_json:
+        click.echo(json.dumps(state))
+    else:
+        click.echo(f"{state['name']}: {state['state'].lower()}. {state['why']}".strip())
+    return 0 if state["state"] == "RUNNING" else SetupError.exit_code
+
+
+if __name__ == "__main__":
+    raise SystemExit(cli(prog_name="scripts/debezium", standalone_mode=False))
