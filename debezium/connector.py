@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 import requests
@@ -88,8 +88,14 @@ def connector_of(settings: Sections, changes: Mapping[str, str]) -> Connector:
         changes: properties to set beside or in place of the template's; an empty one is left out.
 
     Raises:
-        ConfigurationError: the template holds a name that nothing fills.
+        ConfigurationError: the template holds a name that nothing fills, or the table's name
+            holds more than letters, digits and underscores.
     """
+    if not re.fullmatch(r"\w+[.]\w+", ".".join(settings.table.schema_and_table), re.ASCII):
+        raise ConfigurationError(
+            f"Debezium's snapshot can't select from a table named {settings.table.name!r}.",
+            hint='Leave capture.reader at "builtin": our own reader can.',
+        )
     template = TEMPLATE.read_text(encoding="utf-8")
     values = _values(settings)
     unknown = sorted(set(re.findall(r"<(\w+)>", template)) - set(values))
@@ -149,11 +155,11 @@ def _options(command: Command) -> Command:
     @wraps(command)
     def told(
         *, connect_url: str, config: Path | None, changes: tuple[str, ...], **others: object
-    ) -> int:
+    ) -> NoReturn:
         try:
             properties = dict(change.partition("=")[::2] for change in changes)
             connector = connector_of(load(config, os.environ), properties)
-            return command(connect=KafkaConnect(connect_url), connector=connector, **others)
+            code = command(connect=KafkaConnect(connect_url), connector=connector, **others)
         except CdcSmsError as error:
             click.echo(f"{error}\n{error.hint}", err=True)
             raise SystemExit(error.exit_code) from error
@@ -164,6 +170,7 @@ def _options(command: Command) -> Command:
                 err=True,
             )
             raise SystemExit(UNREACHABLE) from error
+        raise SystemExit(code)
 
     for option in (
         click.option(
@@ -263,4 +270,4 @@ def _tell(state: Mapping[str, str], *, as_json: bool) -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(cli(prog_name="scripts/debezium", standalone_mode=False))
+    cli(prog_name="scripts/debezium")

@@ -5,5 +5,6 @@ pytest_plugins = [
     "support.fixtures.databases",
     "support.fixtures.faults",
     "support.fixtures.commands",
+    "support.fixtures.debezium",
     "support.fixtures.leftovers",
 ]

@@ -125,7 +125,7 @@ def list_command(
         click.echo(f"No dead letter{where if filters.look_at_content else ''}.")
         return
     columns = ("letter", "at", "class", "code", "why", "recipient", "message_id")
-    print_table(columns, [[line[name] for name in columns] for line in found], title="")
+    print_table(columns, [[line[name] for name in columns] for line in found])
 
 
 @dlq.command(name="show")

@@ -13,6 +13,7 @@ from rich.console import Console
 
 from cdc_sms.cli.shared import print_json, print_rich
 from cdc_sms.errors import ConfigurationError
+from cdc_sms.playground.debezium import Connect
 from cdc_sms.playground.embedded import LARGEST, embedded_servers
 from cdc_sms.playground.folder import temporary_folder
 from cdc_sms.playground.narrators import Lines, Screen, summary
@@ -81,9 +82,9 @@ Ctrl-C ends it.
     "--connector",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    default=Path("debezium/postgres.json"),
+    default=Path("debezium/connector.py"),
     show_default=True,
-    help="For Debezium: the connector's configuration.",
+    help="For Debezium: the checkout's tool that registers a connector.",
 )
 @click.option(
     "--logs",
@@ -129,17 +130,20 @@ def demo(
     # without a handler Python itself would write warnings across the screen
     logging.getLogger("cdc_sms").addHandler(logging.NullHandler())
     plan = Plan.of(messages, rate)
+    connect: Connect | None = None
     with _ends_in_order(), temporary_folder() as folder, ExitStack() as stack:
         if servers == "embedded":
             _refuse_what_embedded_servers_cannot(messages, reader)
             place = embedded_servers(folder)
         else:
-            place = real_servers(*_addresses(postgres_dsn, bootstrap), connect_url)
+            connect = _connect(reader, connect_url, connector)
+            addresses = _addresses(postgres_dsn, bootstrap)
+            place = real_servers(*addresses, "builtin" if connect is None else "debezium")
         console = Console()
         screen = None if headless or not console.is_terminal else Screen(console)
         narrator = stack.enter_context(screen) if screen else Lines()
         narrator.say("Starting the servers and the roles.")
-        stage = stack.enter_context(open_stage(folder, _existing(logs or folder), place))
+        stage = stack.enter_context(open_stage(folder, _existing(logs or folder), place, connect))
         figures, stuck = _told(Story(stage, narrator, plan), narrator)
         if screen is not None:
             screen.close()
@@ -190,6 +194,17 @@ def _addresses(postgres_dsn: str | None, bootstrap: str | None) -> tuple[str, st
             hint="Give --postgres-dsn and --bootstrap, or let scripts/demo start the servers.",
         )
     return postgres_dsn, bootstrap
+
+
+def _connect(reader: str, url: str | None, tool: Path) -> Connect | None:
+    if reader == "builtin":
+        return None
+    if url is None or not tool.is_file():
+        raise ConfigurationError(
+            "With --reader debezium the demo needs Kafka Connect and the tool of a checkout.",
+            hint="Give --connect-url, from a checkout's folder, or let scripts/demo do it.",
+        )
+    return Connect(url=url, tool=tool)
 
 
 def _existing(folder: Path) -> Path:

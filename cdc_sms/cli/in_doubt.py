@@ -60,4 +60,4 @@ def list_command(config: Path | None, *, limit: int, wait_s: float, as_json: boo
         click.echo("No message is in doubt.")
         return
     columns = ("message_id", "since", "attempts", "doubts", "provider", "code", "next", "next_at")
-    print_table(columns, [[line[name] for name in columns] for line in found], title="")
+    print_table(columns, [[line[name] for name in columns] for line in found])

@@ -4,7 +4,6 @@ Commands are imported when they are called, so that ``--help`` and completion ar
 """
 
 import difflib
-import errno
 import importlib
 import logging
 import sys
@@ -39,7 +38,7 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
     },
     "Try it": {
         "demo": ("demo", "Show the whole way with servers that need no installation."),
-        "simulate": ("simulate", "Stand in for the SMS provider, with faults on request."),
+        "simulate": ("simulate", "Stand in for the SMS provider: JustSend v2 on a local port."),
     },
 }
 """By heading: each command's module in ``cli/`` and its one line of help."""
@@ -132,8 +131,6 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _bug(error: Exception) -> int:
-    if isinstance(error, OSError) and error.errno == errno.EPIPE:
-        return 0  # whoever read our output has seen enough
     frame = traceback.extract_tb(error.__traceback__)[-1]
     place = f"{Path(frame.filename).name}:{frame.lineno}"
     if _has_log():

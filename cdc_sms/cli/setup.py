@@ -107,7 +107,7 @@ def show(config: Path | None, *, as_json: bool) -> None:
     if as_json:
         print_json({key: {"value": value, "from": origin} for key, value, origin in rows})
     else:
-        print_table(("key", "value", "from"), rows, title="")
+        print_table(("key", "value", "from"), rows)
 
 
 def _values(sections: Sections) -> list[tuple[Key, Any]]:

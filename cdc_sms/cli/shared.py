@@ -85,11 +85,11 @@ def print_json(content: object) -> None:
     click.echo(orjson.dumps(content, default=str, option=option))
 
 
-def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str) -> None:
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Print a table for people; long values wrap on a terminal and stay whole in a pipe."""
     from rich.table import Table  # noqa: PLC0415 - only when something is to be shown
 
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for name in columns:
         table.add_column(name, overflow="fold", header_style="bold")
     for row in rows:

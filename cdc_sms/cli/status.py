@@ -73,7 +73,7 @@ def _print(snapshot: Mapping[str, Any]) -> None:
     click.echo(f"cdc-sms {snapshot['version']}, {time_text(snapshot['at'])}\n")
     columns = ("role", "state", "since", "why", "address")
     roles = [{**role, "since": time_text(role.get("since"))} for role in snapshot["roles"]]
-    print_table(columns, [[role.get(name) for name in columns] for role in roles], title="")
+    print_table(columns, [[role.get(name) for name in columns] for role in roles])
     click.echo()
     database = snapshot["database"]
     if database["why"]:
@@ -94,7 +94,7 @@ def _print_messages(counts: Mapping[str, int], oldest: Sequence[Mapping[str, Any
         age = duration_text(row["age_s"]) if row else None
         rows.append((state, count, age, row and row["message_id"]))
     if rows:
-        print_table(("state", "messages", "oldest", "which"), rows, title="")
+        print_table(("state", "messages", "oldest", "which"), rows)
     else:
         click.echo("The ledger knows no message yet.")
     click.echo()
@@ -138,5 +138,4 @@ def _print_holds(holds: Sequence[Mapping[str, Any]]) -> None:
     print_table(
         ("hold", "since", "why", "way out"),
         [(h["name"], time_text(h["since"]), h["reason"], h["way_out"]) for h in holds],
-        title="",
     )

@@ -9,6 +9,7 @@ import logging
 import queue
 import threading
 from collections import Counter
+from collections.abc import Callable
 
 from cdc_sms.config.settings import DeliverSettings
 from cdc_sms.deliver.dead_letters import DeadLetters, Spoilt
@@ -31,13 +32,18 @@ MAX_OPEN_BYTES = 16 * 1024 * 1024
 class DeliverLoop:
     """One member of the consumer group.
 
-    Thread: :meth:`run` is the loop thread; :meth:`describe` and :meth:`live_s` any.
+    Thread: :meth:`run` is the loop thread; :meth:`describe`, :meth:`trouble` and :meth:`live_s`
+    any.
+
+    Args:
+        join: makes the consumer, given what is to be called at a rebalance.
+        finished: where the desk puts the places whose offsets may go.
     """
 
     def __init__(
         self,
         *,
-        consumer: Consumer,
+        join: Callable[..., Consumer],
         producer: Producer,
         intake: Intake,
         desk: Desk,
@@ -47,7 +53,6 @@ class DeliverLoop:
         clock: Clock,
         metrics: Metrics,
     ) -> None:
-        self._consumer = consumer
         self._producer = producer
         self._intake = intake
         self._desk = desk
@@ -62,6 +67,7 @@ class DeliverLoop:
         self._owned: frozenset[int] = frozenset()
         self._commit_at_s = 0.0
         self.turned_at_s = clock.monotonic_s()
+        self._consumer = join(on_assigned=self.assigned, on_revoked=self.revoked)
 
     def run(self, stop: threading.Event) -> None:
         """Deliver until told to stop, then finish what is in flight and leave the group.
@@ -194,6 +200,8 @@ class DeliverLoop:
         """Return why nothing flows now, or None: for ``/health/ready``."""
         if self._desk.database_is_away:
             return "the database can't be used"
+        if not self._consumer.is_connected:
+            return "no broker answers"
         if self._desk.is_blocked():
             return "the provider is paused"
         return None

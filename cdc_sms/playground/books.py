@@ -16,7 +16,10 @@ FROM cdc_sms_delivery
 """
 _NEWEST_SQL = """
 SELECT id, recipient, status, coalesce(attempts, 0), coalesce(error, '')
-FROM sms ORDER BY id DESC LIMIT %s
+FROM sms
+WHERE id IN (SELECT id FROM sms ORDER BY id DESC LIMIT %s)
+   OR id IN (SELECT id FROM sms WHERE status = 'failed' ORDER BY id DESC LIMIT 2)
+ORDER BY id DESC
 """
 
 
@@ -58,7 +61,7 @@ class Books:
         ]
 
     def newest_rows(self, limit: int) -> Sequence[Row]:
-        """Return the shop's newest rows, the newest first."""
+        """Return the shop's newest rows and the last two that failed, the newest first."""
         return [
             Row(key, masked_number(recipient), status, attempts, error)
             for key, recipient, status, attempts, error in self._connection.execute(

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from cdc_sms.playground.shop import TABLE
 
@@ -19,19 +20,14 @@ class Servers:
         dsn: the business database, without a password.
         password: its user's; it goes by the environment.
         kafka: the keys of ``[kafka]``.
-        connect_url: Kafka Connect, where Debezium captures; None: the built-in reader does.
+        reader: who captures, as ``capture.reader`` says it.
     """
 
     name: str
     dsn: str
     password: str = field(repr=False)
     kafka: Mapping[str, object]
-    connect_url: str | None = None
-
-    @property
-    def reader(self) -> str:
-        """Return who captures, as ``capture.reader`` says it."""
-        return "builtin" if self.connect_url is None else "debezium"
+    reader: Literal["builtin", "debezium"] = "builtin"
 
 
 def sections(

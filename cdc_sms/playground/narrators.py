@@ -7,7 +7,7 @@ from dataclasses import fields
 from types import TracebackType
 from typing import Self
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, RenderableType
 from rich.live import Live
 from rich.padding import Padding
 from rich.panel import Panel
@@ -26,6 +26,8 @@ _STYLES = {
     "sent": "green",
     "failed": "red",
 }
+_COUNTERS_WIDTH = 22
+_WIDTHS = {"id": 4, "recipient": 13, "status": 9, "tries": 5}
 _STATES = ("sending", "retrying", "scheduled", "in_doubt", "sent", "failed")
 
 
@@ -98,33 +100,43 @@ class Screen:
 
 
 def _picture(title: str, glance: Glance) -> RenderableType:
-    grid = Table.grid(padding=(0, 3))
+    grid = Table.grid(padding=(0, 2), expand=True)
+    grid.add_column(ratio=1)
+    grid.add_column(min_width=_COUNTERS_WIDTH)
     grid.add_row(_rows(glance), _counters(glance))
-    return Panel(grid, title=title, border_style="cyan", expand=False)
+    return Panel(grid, title=title, border_style="cyan")
 
 
 def _rows(glance: Glance) -> Table:
-    table = Table("id", "recipient", "status", "tries", "error", box=None, padding=(0, 1))
+    table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, expand=True)
+    for name, width in _WIDTHS.items():
+        table.add_column(name, width=width, no_wrap=True)
+    table.add_column("error", no_wrap=True, overflow="ellipsis", ratio=1)
     for row in glance.rows:
         status = Text(row.status, style=_STYLES.get(row.status, ""))
-        table.add_row(str(row.key), row.recipient, status, str(row.attempts or ""), row.error[:34])
+        table.add_row(str(row.key), row.recipient, status, str(row.attempts or ""), row.error)
     return table
 
 
-def _counters(glance: Glance) -> RenderableType:
+def _counters(glance: Glance) -> Table:
     table = Table.grid(padding=(0, 1))
     table.add_row("inserted", str(glance.inserted), style="bold")
     for state in _STATES:
         table.add_row(state, str(glance.states.get(state, 0)), style=_STYLES[state])
     table.add_row("dead letters", str(len(glance.dead_letters)))
-    table.add_row("COMMIT → topic", _ms(glance.to_topic))
+    table.add_row("to topic, p50", _one_ms(glance.to_topic.p50))
+    table.add_row("to topic, p99", _one_ms(glance.to_topic.p99))
     breaker = Text("open", style="bold red") if glance.is_breaker_open else Text("closed")
     table.add_row("breaker", breaker)
-    return Group(table)
+    return table
 
 
 def _ms(latency: Percentiles) -> str:
-    return "-" if latency.p50 is None else f"p50 {latency.p50} ms, p99 {latency.p99} ms"
+    return f"p50 {_one_ms(latency.p50)}, p99 {_one_ms(latency.p99)}"
+
+
+def _one_ms(latency_ms: float | None) -> str:
+    return "-" if latency_ms is None else f"{latency_ms} ms"
 
 
 def summary(figures: Figures) -> Table:

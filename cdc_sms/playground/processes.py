@@ -6,6 +6,10 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from cdc_sms.errors import SetupError
+
+_COMMAND_WITHIN_S = 120.0
+
 
 class Child:
     """One child process, in a session of its own: the terminal's Ctrl-C reaches only the demo.
@@ -77,6 +81,46 @@ class Child:
     def last_words(self, lines: int = 5) -> str:
         """Return the end of what it said, for an error that concerns it."""
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+
+
+def run_to_end(
+    command: Sequence[str | Path], *, called: str, environment: Mapping[str, str]
+) -> None:
+    """Run a command of ours to its end.
+
+    Args:
+        command: the program and its arguments.
+        called: what an error calls it.
+        environment: its whole environment.
+
+    Raises:
+        SetupError: it failed; the message is what it said last.
+    """
+    try:
+        subprocess.run(  # noqa: S603 - our own commands
+            [*map(str, command)],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            env=environment,
+            timeout=_COMMAND_WITHIN_S,
+            check=True,
+        )
+    except subprocess.CalledProcessError as error:
+        said = (error.stderr or error.stdout).strip()
+        raise ended(called, f"ended with {error.returncode}", said) from error
+    except subprocess.TimeoutExpired as error:
+        raise ended(called, f"took over {error.timeout:g} s", "") from error
+
+
+def ended(called: str, how: str, said: str) -> SetupError:
+    """Return the error of a process that didn't do its part; it shows the last lines it said."""
+    last = "\n".join(said.splitlines()[-5:])
+    return SetupError(
+        f"`{called}` {how}: {last}",
+        hint="What it said names the remedy; without one, please report it.",
+    )
 
 
 def _tied_to_us(orphaned_signal: signal.Signals) -> list[str]:

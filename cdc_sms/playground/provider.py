@@ -23,7 +23,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any, BinaryIO, Literal, Self, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
@@ -200,12 +199,7 @@ class Simulator:
         self.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Stop."""
         self.stop()
 
@@ -466,8 +460,9 @@ class _Connection(asyncio.Protocol):
         self._transport = transport
         self._desk.joined(self)
 
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - how it ended is all the same
-        """Leave the desk."""
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Leave the desk, however it ended."""
+        del exc
         self._transport = None
         self._desk.left(self)
 

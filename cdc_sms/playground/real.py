@@ -3,6 +3,7 @@
 import secrets
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from typing import Literal
 from urllib.parse import unquote, urlsplit
 
 import psycopg
@@ -27,13 +28,15 @@ WHERE database = %s AND NOT active
 
 
 @contextmanager
-def real_servers(dsn: str, bootstrap_servers: str, connect_url: str | None) -> Iterator[Servers]:
+def real_servers(
+    dsn: str, bootstrap_servers: str, reader: Literal["builtin", "debezium"]
+) -> Iterator[Servers]:
     """Have a database and a topic prefix of our own on running servers for a while.
 
     Args:
         dsn: a database whose user may make others and replicate; with password.
         bootstrap_servers: the brokers.
-        connect_url: Kafka Connect with Debezium's PostgreSQL connector; None without.
+        reader: who captures.
 
     Raises:
         ConfigurationError: the database's address is no URL.
@@ -49,9 +52,7 @@ def real_servers(dsn: str, bootstrap_servers: str, connect_url: str | None) -> I
     own_dsn, password = without_password(dsn, database=name)
     with _own_database(dsn, name):
         try:
-            yield Servers(
-                name=name, dsn=own_dsn, password=password, kafka=kafka, connect_url=connect_url
-            )
+            yield Servers(name=name, dsn=own_dsn, password=password, kafka=kafka, reader=reader)
         finally:
             _remove_topics(KafkaSettings.model_validate(kafka))
 

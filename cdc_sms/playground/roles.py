@@ -2,18 +2,15 @@
 
 import os
 import re
-import subprocess
 import sys
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from cdc_sms.errors import SetupError
-from cdc_sms.playground.processes import Child
+from cdc_sms.playground.processes import Child, ended, run_to_end
 
 STOPS_WITHIN_S = 15.0
-_COMMAND_WITHIN_S = 120.0
 _EVENT = re.compile(rb'"event":"([a-z_.]+)"')
 _LOOPBACK = "127.0.0.1,localhost"
 
@@ -22,6 +19,9 @@ class Roles:
     """``cdc-sms capture``, ``deliver`` and ``serve``, each in a process of its own.
 
     Thread: the demo's main thread.
+
+    Attributes:
+        environment: what the processes run with.
     """
 
     def __init__(self, folder: Path, configuration: Path, secrets: Mapping[str, str]) -> None:
@@ -34,7 +34,7 @@ class Roles:
         """
         self._folder = folder
         self._configuration = configuration
-        self._environment = {**_neutral(os.environ), **secrets}
+        self.environment = {**_neutral(os.environ), **secrets}
         self._running: dict[str, Child] = {}
 
     def command(self, *words: str) -> None:
@@ -43,29 +43,18 @@ class Roles:
         Raises:
             SetupError: it failed; the message is what it said last.
         """
-        try:
-            subprocess.run(  # noqa: S603 - our own command
-                self._command_line(words),
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                errors="replace",
-                env=self._environment,
-                timeout=_COMMAND_WITHIN_S,
-                check=True,
-            )
-        except subprocess.CalledProcessError as error:
-            said = (error.stderr or error.stdout).strip()
-            raise _ended(" ".join(words), f"ended with {error.returncode}", said) from error
-        except subprocess.TimeoutExpired as error:
-            raise _ended(" ".join(words), f"took over {error.timeout:g} s", "") from error
+        run_to_end(
+            self._command_line(words),
+            called=f"cdc-sms {' '.join(words)}",
+            environment=self.environment,
+        )
 
     def start(self, role: str) -> None:
         """Start a role; its log goes on where an earlier process of it stopped."""
         self._running[role] = Child(
             self._command_line([role]),
             log=self._log(role),
-            environment=self._environment,
+            environment=self.environment,
         )
 
     def kill(self, role: str) -> None:
@@ -80,7 +69,7 @@ class Roles:
         """
         for role, child in self._running.items():
             if child.exit_code is not None:
-                raise _ended(role, f"ended with {child.exit_code}", child.last_words())
+                raise ended(f"cdc-sms {role}", f"ended with {child.exit_code}", child.last_words())
 
     def events(self, role: str, names: Collection[str]) -> list[str]:
         """Return which of these events a role has logged so far, over all its processes."""
@@ -126,11 +115,3 @@ def _event(line: bytes) -> str:
     """Return the event of a log's line; nothing for a line that a kill cut, or none of ours."""
     found = _EVENT.search(line)
     return found[1].decode() if found else ""
-
-
-def _ended(words: str, how: str, said: str) -> SetupError:
-    last = "\n".join(said.splitlines()[-5:])
-    return SetupError(
-        f"`cdc-sms {words}` {how}: {last}",
-        hint="What it said names the remedy; without one, please report it.",
-    )

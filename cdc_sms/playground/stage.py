@@ -11,13 +11,14 @@ from cdc_sms.config.settings import KafkaSettings
 from cdc_sms.model.state import State
 from cdc_sms.playground.books import Books, Row
 from cdc_sms.playground.configuration import ROLES, Servers, as_toml, sections
+from cdc_sms.playground.debezium import Connect, debezium_captures
 from cdc_sms.playground.provider import Simulator
 from cdc_sms.playground.roles import Roles
 from cdc_sms.playground.shop import Shop
 from cdc_sms.playground.tally import Percentiles, commit_to_topic_s, is_at_rest
 from cdc_sms.playground.watcher import SeenDeadLetter, Watcher
 
-_ROWS_SHOWN = 12
+_ROWS_SHOWN = 10
 _OPENED, _CLOSED = "breaker.opened", "breaker.closed"
 _PROVIDER_KEY = "demo"
 _SEED = 1
@@ -96,7 +97,10 @@ class Stage:
 
 @contextmanager
 def open_stage(
-    folder: Path, logs: Path, servers: AbstractContextManager[Servers]
+    folder: Path,
+    logs: Path,
+    servers: AbstractContextManager[Servers],
+    connect: Connect | None = None,
 ) -> Iterator[Stage]:
     """Set everything up and start the roles; take all of it down again.
 
@@ -104,6 +108,7 @@ def open_stage(
         folder: an existing folder for the configuration and the password.
         logs: an existing folder for the processes' logs.
         servers: what it plays on, not entered yet.
+        connect: where Debezium captures; None: the built-in reader does.
 
     Raises:
         CdcSmsError: a server or a command doesn't do its part; what had started is stopped.
@@ -128,9 +133,16 @@ def open_stage(
             roles.command("topics")
         books = stack.enter_context(Books(place.dsn, password=place.password))
         watcher = stack.enter_context(Watcher(kafka))
+        if connect is not None:
+            stack.enter_context(
+                debezium_captures(
+                    connect, place, configuration=configuration, environment=roles.environment
+                )
+            )
         stack.enter_context(roles)
         for role in ROLES:
-            roles.start(role)
+            if connect is None or role != "capture":
+                roles.start(role)
         yield Stage(
             configuration=configuration,
             password_file=password_file,

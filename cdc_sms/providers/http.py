@@ -433,7 +433,7 @@ class _Exchange:
             A socket whose time-out is what is left of that time: for the TLS handshake.
         """
         ends_s = time.monotonic() + min(self._connect_timeout_s, self.left_s())
-        addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        addresses = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)
         last_error: OSError = TimeoutError("no time was left to connect")
         for tried, (family, kind, protocol, _, address) in enumerate(addresses):
             left_s = ends_s - time.monotonic()

@@ -6,6 +6,7 @@ import random
 import threading
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from typing import TypeVar
 
 from sqlalchemy import Connection, Engine
@@ -227,7 +228,7 @@ class DeliverRole:
             answered=desk.answered,
         )
         return DeliverLoop(
-            consumer=Consumer(settings=sections.kafka),
+            join=partial(Consumer, settings=sections.kafka),
             producer=producer,
             intake=build_intake(sections, table),
             desk=desk,

@@ -50,7 +50,7 @@ def health_routes(role: Health, metrics: Metrics) -> dict[str, Route]:
 
     def scrape() -> Response:
         metrics.up.labels(role.name).set(role.ready() is None)
-        return Response(200, CONTENT_TYPE, metrics.render())
+        return Response(200, CONTENT_TYPE, metrics.render(role.name))
 
     return {
         "/health/live": live,

@@ -16,12 +16,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
-from typing import Any, TextIO
+from typing import Any, Protocol, TextIO
 
 from pythonjsonlogger.orjson import OrjsonFormatter
 from rich.console import Console
 
-from cdc_sms.config.settings import LoggingSettings
 from cdc_sms.model.masking import masked_number, masked_text
 from cdc_sms.model.message import trace_id
 
@@ -45,6 +44,20 @@ _OF_EVERY_RECORD = frozenset(
 )
 
 
+class Wanted(Protocol):
+    """What is said, and in which form; the section ``[logging]`` is one."""
+
+    @property
+    def format(self) -> str:
+        """Return ``json``, ``text`` or ``auto``: readable lines on a terminal, JSON elsewhere."""
+        ...
+
+    @property
+    def level(self) -> str:
+        """Return the least level that is told."""
+        ...
+
+
 @contextmanager
 def about(message_id: str) -> Iterator[None]:
     """Put a message's id and trace id on every line that is logged inside.
@@ -58,21 +71,21 @@ def about(message_id: str) -> Iterator[None]:
         _message_in_hand.reset(token)
 
 
-def set_up(settings: LoggingSettings, role: str, stream: TextIO) -> None:
+def set_up(wanted: Wanted, role: str, stream: TextIO) -> None:
     """Send this process's log to a stream; a second call replaces the first.
 
     Args:
-        settings: level, and the form: ``auto`` means readable lines on a terminal.
+        wanted: level and form.
         role: what every line says it comes from.
         stream: for roles standard error, so that standard output stays the commands'.
     """
     handler = logging.StreamHandler(stream)
     handler.addFilter(Facts(role))
-    handler.setFormatter(_formatter(settings, stream))
+    handler.setFormatter(_formatter(wanted, stream))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)  # libraries speak when something is wrong
-    logging.getLogger("cdc_sms").setLevel(settings.level.upper())
+    logging.getLogger("cdc_sms").setLevel(wanted.level.upper())
     logging.captureWarnings(capture=True)
 
 
@@ -126,9 +139,9 @@ def _masked_words(text: str) -> str:
     return _NUMBERS.sub(lambda found: masked_number(found.group()), text)
 
 
-def _formatter(settings: LoggingSettings, stream: TextIO) -> logging.Formatter:
+def _formatter(wanted: Wanted, stream: TextIO) -> logging.Formatter:
     console = Console(file=stream)
-    if settings.format == "json" or (settings.format == "auto" and not console.is_terminal):
+    if wanted.format == "json" or (wanted.format == "auto" and not console.is_terminal):
         return JsonLines()
     return ReadableLines(coloured=console.is_terminal and not console.no_color)
 

@@ -3,7 +3,6 @@
 import json
 import os
 import pty
-import re
 import signal
 import subprocess
 import sys
@@ -12,22 +11,44 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.waiting import until
 
 from cdc_sms.playground.configuration import SENDERS
-from support.waiting import until
+from cdc_sms.playground.folder import temporary_folder
 
 DEMO = [sys.executable, "-m", "cdc_sms", "demo"]
 MESSAGES = 120
 
 
-def folders() -> set[Path]:
-    return set(Path(sys.prefix).glob("cdc-sms-demo-*"))
+def children_of(demo: "subprocess.Popen[str]") -> list[int]:
+    """Return the processes that a demo has started and that live: PostgreSQL and the roles."""
+    listed = Path(f"/proc/{demo.pid}/task/{demo.pid}/children").read_text().split()
+    return [int(pid) for pid in listed]
 
 
-def processes_of(session_parent: int) -> set[int]:
-    """Return the living processes that a demo has started, by their parent."""
-    children = Path(f"/proc/{session_parent}/task/{session_parent}/children")
-    return {int(pid) for pid in children.read_text().split()} if children.exists() else set()
+def all_started(demo: "subprocess.Popen[str]") -> list[int]:
+    """Wait until PostgreSQL and the three roles run, and return their processes."""
+
+    def has_started_the_last() -> bool:
+        return any("serve" in command_line(pid) for pid in children_of(demo))
+
+    until(
+        has_started_the_last,
+        within_s=60,
+        what="the last role",
+        ignoring=(FileNotFoundError, ProcessLookupError),
+    )
+    return children_of(demo)
+
+
+def command_line(pid: int) -> list[str]:
+    return Path(f"/proc/{pid}/cmdline").read_text().split("\0")
+
+
+def folder_of(children: list[int]) -> Path:
+    """Return the demo's folder, which its roles are told of."""
+    configured = [line for line in map(command_line, children) if "--config" in line]
+    return Path(configured[0][configured[0].index("--config") + 1]).parent
 
 
 def is_alive(pid: int) -> bool:
@@ -101,23 +122,60 @@ def test_demo_tells_every_act(told: "subprocess.CompletedProcess[str]") -> None:
 def test_ended_demo_leaves_no_process_and_no_file(
     running: "subprocess.Popen[str]", number: signal.Signals
 ) -> None:
-    before = folders()
-    until(lambda: len(processes_of(running.pid)) >= 4, within_s=60, what="roles and PostgreSQL")
-    until(lambda: folders() - before or before, within_s=10, what="the demo's folder")
-    children = processes_of(running.pid)
+    children = all_started(running)
+    folder = folder_of(children)
+    assert folder.is_relative_to(sys.prefix)
 
     running.send_signal(number)
     running.wait(60)
 
     assert running.returncode == 130
     assert not [pid for pid in children if is_alive(pid)]
-    assert not [folder for folder in folders() if _belongs_to(folder, running.pid)]
+    assert not folder.exists()
 
 
-def test_killed_demo_leaves_no_process(running: "subprocess.Popen[str]") -> None:
-    until(lambda: len(processes_of(running.pid)) >= 4, within_s=60, what="roles and PostgreSQL")
-    children = processes_of(running.pid)
+def test_killed_demo_leaves_no_process_and_the_next_one_removes_its_folder(
+    running: "subprocess.Popen[str]",
+) -> None:
+    children = all_started(running)
+    folder = folder_of(children)
 
     running.kill()
 
     until(lambda: not any(map(is_alive, children)), within_s=20, what="the children to end")
+    assert folder.exists()
+    with temporary_folder():
+        assert not folder.exists()
+
+
+def test_demo_draws_rows_and_counters_on_a_terminal() -> None:
+    ours, theirs = pty.openpty()
+    demo = subprocess.Popen(
+        [*DEMO, "--messages", "40"],
+        stdin=subprocess.DEVNULL,
+        stdout=theirs,
+        stderr=theirs,
+        env={**os.environ, "TERM": "xterm-256color", "COLUMNS": "120", "LINES": "50"},
+    )
+    os.close(theirs)
+    seen = bytearray()
+
+    def drawn() -> bool:
+        seen.extend(os.read(ours, 65536))
+        return b"to topic" in seen and b"sent" in seen and b"recipient" in seen
+
+    until(drawn, within_s=60, what="the live table")
+    demo.send_signal(signal.SIGINT)
+    while chunk := _read_to_the_end(ours):
+        seen.extend(chunk)
+
+    assert demo.wait(60) == 130
+    assert b"Rows become SMS" in seen
+    assert b"\x1b[?25h" in seen  # the cursor is shown again
+
+
+def _read_to_the_end(terminal: int) -> bytes:
+    try:
+        return os.read(terminal, 65536)
+    except OSError:  # Linux says so when the other side is closed
+        return b""

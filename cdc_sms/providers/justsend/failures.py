@@ -140,6 +140,16 @@ STATUSES: tuple[Row, ...] = (
 )
 """What an HTTP status means by itself, where no documented code came with it."""
 
+PARAMETERS: Mapping[str, str] = {
+    "bulkVariant": "the variant",
+    "doubleEncode": "double_encode",
+    "from": "the sender",
+    "to": "the number",
+    "message": "the text",
+}
+"""The request's parameters that a code can be about, in words for a person."""
+
+_NAMING = frozenset({Depends.PARAMETER, Depends.LIMIT})
 _SENDER_IDS = frozenset({311, 312})
 _NAMED = re.compile(r"[A-Z][A-Z_]{1,39}")
 
@@ -190,8 +200,13 @@ class FailureTable:
         if row is None:
             named = code if code is not None and _NAMED.fullmatch(code) else None
             return replace(self._by_code[UNKNOWN.code], text=_unknown_text(named, error_id))
-        about_sender = error_id in _SENDER_IDS
-        return replace(row, verdict=_decided(row, about_sender, message, submitted))
+        parameter = "from" if error_id in _SENDER_IDS else named_parameter(message)
+        words = PARAMETERS.get(parameter or "")
+        return replace(
+            row,
+            verdict=_decided(row, parameter, submitted),
+            text=f"{row.text}: {words}" if words and row.depends in _NAMING else row.text,
+        )
 
     def known(self, code: str | None, error_id: int | None) -> Row | None:
         """Return the row of a documented code, else of its id, or None."""
@@ -207,33 +222,37 @@ class FailureTable:
         )
 
 
-def names_parameter(message: str, parameter: str) -> bool:
-    """Say whether the provider's text is about this parameter of the request.
+def named_parameter(message: str) -> str | None:
+    """Return the parameter of the request that the provider's text is about, or None.
 
-    The documented texts hold a place ``{0}`` for it. ``from`` and ``message`` are also plain
-    words, so they count only where a place would stand: quoted, first or last.
+    The documented texts hold a place ``{0}`` for it. Most names are also plain words, so they
+    count only where a place would stand: quoted, first or last.
     """
-    word = re.escape(parameter)
-    return bool(
-        re.search(rf"['\"`\[({{]{word}['\"`\])}}]", message)
-        or re.match(rf"{word}\b", message)
-        or re.search(rf"\b{word}\s*[.!]?\s*$", message)
-    )
+    for parameter in PARAMETERS:
+        word = re.escape(parameter)
+        if (
+            re.search(rf"['\"`\[({{]{word}['\"`\])}}]", message)
+            or re.match(rf"{word}\b", message)
+            or re.search(rf"\b{word}\s*[.!]?\s*$", message)
+        ):
+            return parameter
+    return "bulkVariant" if "bulkVariant" in message else None
 
 
-def _decided(row: Row, about_sender: bool, message: str, submitted: Submitted) -> Verdict:  # noqa: FBT001 - private, beside its one caller
+def _decided(row: Row, parameter: str | None, submitted: Submitted) -> Verdict:
     match row.depends:
         case Depends.NOTHING:
             return row.verdict
         case Depends.SENDER:
-            return Verdict.ACCOUNT if submitted.sender_is_ours else row.verdict
+            is_ours = submitted.sender_is_ours
+            return Verdict.ACCOUNT if is_ours else row.verdict
         case Depends.PARAMETER:
-            about_sender = about_sender or names_parameter(message, "from")
-            ours = (about_sender and submitted.sender_is_ours) or "bulkVariant" in message
-            return Verdict.ACCOUNT if ours else row.verdict
+            is_ours = parameter == "bulkVariant" or (
+                parameter == "from" and submitted.sender_is_ours
+            )
+            return Verdict.ACCOUNT if is_ours else row.verdict
         case Depends.LIMIT:
-            is_the_text = names_parameter(message, "message")
-            return Verdict.PERMANENT if is_the_text else row.verdict
+            return Verdict.PERMANENT if parameter == "message" else row.verdict
         case Depends.REPLIES:
             return Verdict.ACCOUNT if submitted.variant.endswith("_RESP") else row.verdict
 

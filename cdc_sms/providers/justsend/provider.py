@@ -66,9 +66,12 @@ class Envelope:
         if not isinstance(found, dict):
             return None
         code, message = found.get("responseCode"), found.get("message")
+        error_id = _whole_number(found.get("errorId"))
+        if error_id is None and found.get("errorId") is not None:
+            return None
         envelope = cls(
             code=code if isinstance(code, str) else None,
-            error_id=_whole_number(found.get("errorId")),
+            error_id=error_id,
             message=message if isinstance(message, str) else "",
             data=_whole_number(found.get("data")),
         )

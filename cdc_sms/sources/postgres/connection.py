@@ -93,7 +93,8 @@ _SETUP: Mapping[str, str] = {
     "28": _ACCESS,
     "3D": _ACCESS,
     "3F": "Check table.name.",
-    "42": _REPORT,
+    "42": "Check table.name and [table.columns]; the code stands in the PostgreSQL manual, "
+    "appendix A.",
     "55": _REPORT,
 }
 """Classes of SQLSTATEs that a person heals, each with the remedy; all others are waited for.
@@ -103,6 +104,8 @@ Source: PostgreSQL manual, appendix A "PostgreSQL Error Codes".
 
 _SINGLE: Mapping[str, tuple[type[CdcSmsError], str]] = {
     "42501": (SetupError, _RIGHTS),
+    # undefined_object: the slot, or the publication where the slot stands in the log
+    "42704": (PositionLost, "The slot is made anew, and pending rows are captured."),
     # duplicate_object: two readers made the slot at once, and the other one was faster
     "42710": (HeldByAnother, "Nothing needs to be done: the other capture reads."),
     "55006": (HeldByAnother, "Nothing needs to be done: it takes over when the other one ends."),

@@ -116,7 +116,7 @@ class _Shape:
     converters: tuple[Converter, ...]
 
 
-def columns_shape(
+def converters_of(
     columns: Sequence[Column], base_types: Mapping[int, tuple[int, int]]
 ) -> tuple[Converter, ...]:
     """Return each column's converter; a domain is written as its base type."""
@@ -209,7 +209,7 @@ class Decoder:
             )
         self._shapes[relation.id] = _Shape(
             CapturedTable(relation.schema, relation.name, names, self._key),
-            columns_shape(relation.columns, self._base_types(relation.columns)),
+            converters_of(relation.columns, self._base_types(relation.columns)),
         )
 
     def _row(self, message: bytes) -> CapturedRow:

@@ -91,11 +91,11 @@ FROM base JOIN pg_type t ON t.oid = base.typbasetype AND t.typtype <> 'd'
 """
 
 _OLDEST_TRANSACTION = """
-SELECT pid, extract(epoch FROM now() - xact_start)::bigint FROM pg_stat_activity
+SELECT pid, xact_start FROM pg_stat_activity
 WHERE backend_xid IS NOT NULL AND pid <> pg_backend_pid()
 UNION ALL
-SELECT NULL, extract(epoch FROM now() - prepared)::bigint FROM pg_prepared_xacts
-ORDER BY 2 DESC LIMIT 1
+SELECT NULL, prepared FROM pg_prepared_xacts
+ORDER BY 2 LIMIT 1
 """
 
 
@@ -259,8 +259,8 @@ class Slot:
     def _blocked(self, connection: Connection) -> SourceUnavailable:
         with errors_mapped("Looking for the oldest transaction"):
             found = connection.execute(_OLDEST_TRANSACTION).fetchone()
-        pid, age_s = found or (None, 0)
-        whose = f"that of the server's process {pid}, {age_s} s old" if pid else "a prepared one"
+        pid = found[0] if found else None
+        whose = f"that of the server's process {pid}" if pid else "a prepared one"
         return SourceUnavailable(
             f"The slot {self._capture.slot} can't be made while an older transaction is open: "
             f"{whose}.",

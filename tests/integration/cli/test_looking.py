@@ -9,7 +9,8 @@ from urllib.parse import urlsplit
 
 import pytest
 from confluent_kafka import Producer
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
 from support.commands import Command, Commands
 from support.fixtures.databases import PostgresDatabase
 from support.servers.kafka import KafkaAddress
@@ -205,7 +206,8 @@ def dead_letters(kafka_server: KafkaAddress, topic_prefix: str) -> dict[str, str
     ]
     for number, letter_class, code, row in letters:
         value = {"before": None, "after": {"id": number, **row}, "op": "c"}
-        headers = dict(dead_letter_headers(_letter(number, letter_class, code), []))
+        letter = dead_letter_headers(_letter(number, letter_class, code), [])
+        headers: dict[str, str | bytes | None] = dict(letter)
         producer.produce(
             topic, json.dumps(value), f'{{"id":{number}}}', number % 2, headers=headers
         )

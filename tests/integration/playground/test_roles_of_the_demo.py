@@ -5,14 +5,19 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from support.waiting import until
 
 from cdc_sms.errors import SetupError
 from cdc_sms.playground.processes import Child
 from cdc_sms.playground.roles import Roles
-from support.waiting import until
 
 SLEEPER = [sys.executable, "-c", "import time; print('ready', flush=True); time.sleep(600)"]
-DEAF = "import signal, time; signal.signal(15, signal.SIG_IGN); print('ready', flush=True); time.sleep(600)"
+DEAF = """
+import signal, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+print('ready', flush=True)
+time.sleep(600)
+"""
 
 
 def is_alive(pid: int) -> bool:

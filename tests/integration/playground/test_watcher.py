@@ -3,12 +3,12 @@ from collections.abc import Iterator
 
 import pytest
 from confluent_kafka import Producer
+from support.waiting import until
 
 from cdc_sms.config.settings import KafkaSettings
 from cdc_sms.kafka import headers
 from cdc_sms.playground.broker import LIBRDKAFKA, EmbeddedBroker
 from cdc_sms.playground.watcher import SeenDeadLetter, Watcher
-from support.waiting import until
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def test_watcher_reads_back_dead_letters_that_lay_there_before(
     kafka: KafkaSettings, producer: Producer
 ) -> None:
     letter = SeenDeadLetter("sms/7@", "permanent", "the recipient is no telephone number")
-    named = {
+    named: dict[str, str | bytes | None] = {
         headers.MESSAGE_ID: letter.message_id,
         headers.CLASS: letter.dead_letter_class,
         headers.TEXT: letter.text,

@@ -4,32 +4,34 @@ from dataclasses import dataclass
 
 import requests
 
-from support.servers.java import install_java, java_command, kafka_jars, write_properties
+from support.servers.java import (
+    install_java,
+    java_command,
+    kafka_jars,
+    read_properties,
+    write_properties,
+)
 from support.servers.kafka import KAFKA, KafkaServer
-from support.servers.machine import LOOPBACK, Process, install_jars, launch, services_folder
+from support.servers.machine import (
+    LOOPBACK,
+    REPOSITORY,
+    Process,
+    install_jars,
+    launch,
+    services_folder,
+)
 from support.servers.server import Server
 
 DEBEZIUM_VERSION = "3.6.1.Final"
+CLIENTS = ("producer.", "consumer.", "admin.")
 CONNECTOR = "io.debezium.connector.postgresql.PostgresConnector"
-JSON = "org.apache.kafka.connect.json.JsonConverter"
+# What differs from debezium/worker.properties: one broker without TLS, and haste.
 SETTINGS = {
-    "group.id": "cdc-sms-connect",
-    "key.converter": JSON,
-    "value.converter": JSON,
     "config.storage.topic": "connect-configs",
     "offset.storage.topic": "connect-offsets",
     "status.storage.topic": "connect-status",
-    "config.storage.replication.factor": "1",
-    "offset.storage.replication.factor": "1",
-    "offset.storage.partitions": "1",
-    "status.storage.replication.factor": "1",
-    "status.storage.partitions": "1",
     "offset.flush.interval.ms": "1000",
-    "connector.client.config.override.policy": "All",
-    "plugin.discovery": "only_scan",
-    "config.providers": "env,file",
-    "config.providers.env.class": "org.apache.kafka.common.config.provider.EnvVarConfigProvider",
-    "config.providers.file.class": "org.apache.kafka.common.config.provider.FileConfigProvider",
+    **{f"{client}security.protocol": "PLAINTEXT" for client in ("", *CLIENTS)},
 }
 
 
@@ -69,9 +71,11 @@ class ConnectServer(Server[ConnectAddress]):
     def launch(self) -> Process:
         """Start the worker."""
         settings = {
+            **read_properties(REPOSITORY / "debezium" / "worker.properties"),
             **SETTINGS,
             "bootstrap.servers": self.address().bootstrap,
             "listeners": self.address().url,
+            "config.providers.file.param.allowed.paths": str(self.folder),
             "plugin.path": str(services_folder() / "jars" / "plugins"),
         }
         path = write_properties(self.folder / "worker.properties", settings)

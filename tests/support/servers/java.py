@@ -36,6 +36,12 @@ def kafka_jars(server: str) -> Path:
     )
 
 
+def read_properties(path: Path) -> dict[str, str]:
+    """Read a Java properties file of one line a property."""
+    lines = [line for line in path.read_text().splitlines() if line and not line.startswith("#")]
+    return dict(line.partition("=")[::2] for line in lines)
+
+
 def write_properties(path: Path, settings: Mapping[str, str]) -> Path:
     """Write a Java properties file."""
     path.write_text("".join(f"{name}={value}\n" for name, value in settings.items()))

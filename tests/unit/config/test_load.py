@@ -279,6 +279,22 @@ def test_value_that_cannot_work_is_refused_with_what_it_should_be(
     assert said in mistakes[0]
 
 
+def test_names_of_librdkafka_need_no_quotes_in_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "dots.toml"
+    path.write_text(SMALLEST + "[kafka.librdkafka]\nlinger.ms = 5\n'client.rack' = 'a'\n")
+
+    sections = load(path, {})
+
+    assert sections.kafka.librdkafka == {"linger.ms": 5, "client.rack": "a"}
+
+
+def test_value_of_several_types_is_one_mistake(file: Path) -> None:
+    mistakes = _mistakes(file, {"CDC_SMS_KAFKA__LIBRDKAFKA": '{"linger.ms": [5]}'})
+
+    assert len(mistakes) == 1
+    assert mistakes[0].startswith("kafka.librdkafka (from CDC_SMS_KAFKA__LIBRDKAFKA)")
+
+
 def test_origins_name_file_and_variable_of_each_value(file: Path, tmp_path: Path) -> None:
     secret = tmp_path / "password"
     secret.write_text("x")

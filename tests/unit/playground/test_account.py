@@ -24,10 +24,10 @@ def read(reply: Reply) -> Any:
     return orjson.loads(reply.body) if reply.content_type == "application/json" else None
 
 
-def send(to: Account, *, key: str = "k", **changes: object) -> Any:
+def send(provider: Account, *, key: str = "k", **changes: Any) -> Any:
     fields = {"to": "48600100200", "from": "ACME", "message": "Hello", "bulkVariant": "PRO"}
     sent = {name: value for name, value in {**fields, **changes}.items() if value is not None}
-    return ask(to, "POST", "/v2/message/send", sent, key=key)[1]
+    return ask(provider, "POST", "/v2/message/send", sent, key=key)[1]
 
 
 def test_a_good_message_is_accepted_with_an_id_of_its_own() -> None:
@@ -68,7 +68,7 @@ def test_a_repeated_message_is_accepted_again() -> None:
         pytest.param({"doubleEncode": "maybe"}, "INVALID_VALUE", id="no boolean"),
     ],
 )
-def test_a_message_against_the_rules_is_refused(changes: dict[str, object], code: str) -> None:
+def test_a_message_against_the_rules_is_refused(changes: dict[str, Any], code: str) -> None:
     provider = account()
 
     answer = send(provider, **changes)
@@ -83,7 +83,9 @@ def test_double_encode_is_taken_in_both_forms(flag: object) -> None:
 
 
 def test_a_variant_without_a_shown_sender_needs_none() -> None:
-    assert send(account(), bulkVariant="ECO", **{"from": None})["responseCode"] == "OK"
+    without: dict[str, Any] = {"from": None}
+
+    assert send(account(), bulkVariant="ECO", **without)["responseCode"] == "OK"
 
 
 @pytest.mark.parametrize(

@@ -74,3 +74,11 @@ def test_metrics_say_whether_the_role_is_ready(why: str | None, value: str) -> N
 
     assert f'cdc_sms_role_ready{{role="deliver"}} {value}' in answer.body.decode()
     assert answer.content_type.startswith("text/plain; version=0.0.4")
+
+
+def test_metrics_are_the_role_s_own() -> None:
+    page = health_routes(SomeRole(), Metrics())["/metrics"]().body.decode()
+
+    assert "cdc_sms_in_flight_requests" in page
+    assert "cdc_sms_source_connected" not in page
+    assert len([line for line in page.splitlines() if line.startswith("# TYPE cdc_sms_role")]) == 1

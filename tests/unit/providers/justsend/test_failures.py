@@ -9,7 +9,7 @@ from cdc_sms.providers.justsend.failures import (
     FailureTable,
     Submitted,
     Verdict,
-    names_parameter,
+    named_parameter,
 )
 
 OUR_SENDER = Submitted(sender_is_ours=True, variant="PRO")
@@ -153,7 +153,18 @@ def test_what_depends_is_decided_by_parameter_and_origin(
     ],
 )
 def test_a_parameter_counts_only_where_a_place_would_stand(message: str, is_named: bool) -> None:
-    assert names_parameter(message, "from") is is_named
+    assert named_parameter(message) == ("from" if is_named else None)
+
+
+@pytest.mark.parametrize(
+    ("message", "words"),
+    [
+        pytest.param("Invalid value: to", "a value is not allowed: the number", id="the number"),
+        pytest.param("Invalid value", "a value is not allowed", id="nothing named"),
+    ],
+)
+def test_a_refused_value_is_named_for_a_person(message: str, words: str) -> None:
+    assert TABLE.of_code("INVALID_VALUE", None, message, OUR_SENDER).text == words
 
 
 def test_an_unknown_code_is_transient_and_named() -> None:

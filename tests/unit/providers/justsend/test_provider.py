@@ -85,6 +85,7 @@ def test_ok_with_an_id_is_sent(fields: dict[str, object]) -> None:
         ),
         pytest.param(envelope(responseCode="OK", errorId=0, data=0), id="OK with id 0"),
         pytest.param(envelope(responseCode="OK", errorId=106, data=1), id="OK with an error's id"),
+        pytest.param(envelope(responseCode="OK", errorId=0.5, data=1), id="an id that is none"),
         pytest.param(envelope(errorId=0, data=1), id="no code"),
         pytest.param(
             envelope(responseCode="QUEUED", errorId=0, data=1), id="an unknown code with an id"
