@@ -7,14 +7,12 @@ while records wait for their acknowledgement it looks after the broker as well.
 import logging
 import random
 import threading
-from collections.abc import Sequence
 from contextlib import closing
 
-from cdc_sms.capture.outage import Outage
 from cdc_sms.capture.outbox import Outbox
 from cdc_sms.capture.resume import FirstSnapshot, decide, is_lost
-from cdc_sms.capture.standing import Standing
-from cdc_sms.envelope.encode import EncodedRecord, Encoder
+from cdc_sms.capture.standing import Standing, State
+from cdc_sms.envelope.encode import Encoder
 from cdc_sms.errors import (
     BrokerUnavailable,
     DatabaseUnavailable,
@@ -23,7 +21,6 @@ from cdc_sms.errors import (
     SourceUnavailable,
 )
 from cdc_sms.kafka.producer import Producer
-from cdc_sms.model.captured_row import CapturedRow
 from cdc_sms.model.clock import Clock
 from cdc_sms.sources.base import Found, Log, LogState, Source, Start
 from cdc_sms.telemetry.metrics import Metrics
@@ -86,8 +83,7 @@ class CaptureLoop:
         self._metrics = metrics
         self._clock = clock
         self._outbox = Outbox(producer=producer, topic=topic, metrics=metrics, clock=clock)
-        self._outage = Outage(clock=clock, random_source=random_source)
-        self._standing = Standing(clock=clock, outage=self._outage)
+        self._standing = Standing(metrics=metrics, clock=clock, random_source=random_source)
         self._given_up: PositionLost | None = None
 
     def run(self, stop: threading.Event) -> None:
@@ -104,21 +100,98 @@ class CaptureLoop:
                 try:
                     self._capture(stop)
                 except _WAITED_FOR as error:
-                    self._given_up = error if isinstance(error, PositionLost) else None
+                    if isinstance(error, PositionLost):
+                        self._given_up = error
                     self._outbox.disown()
-                    stop.wait(self._outage.met(error))
+                    stop.wait(self._standing.met(error))
         finally:
             self._producer.close()
             self._standing.ended()
 
     def _capture(self, stop: threading.Event) -> None:
-        """Hold the log once, from where it was confirmed."""
-        start = self._begin()
-        with closing(self._source.acquire(start)) as log, self._connected(start):
+        """Hold the log until told to stop, or until something goes away."""
+        start = self._decide()
+        with closing(self._source.acquire(start)) as log:
+            self._begin(start)
             while not stop.is_set():
-                self._await_room(log, stop)
-                batch = log.read(wait_s=self._patience_s())
-                records = self._encode(batch.rows)
-                self._outbox.produce(batch, records)
-                self._confirm(log)
+                if self._outbox.has_room:
+                    batch = log.read(wait_s=self._patience_s())
+                    records = self._encoder.encode_all(batch.rows, now_us=self._now_us())
+                    self._outbox.produce(batch, records)
+                    self._confirm(log)
+                else:
+                    self._confirm(log, wait_s=IDLE_S)
+                    log.keep_alive()
             self._flush(log)
+
+    def _decide(self) -> Start:
+        """Compare what is there with what is needed; a new position takes the old record back."""
+        found = self._source.inspect()
+        if self._given_up is not None and found.state is LogState.USABLE:
+            found = Found(LogState.LOST, self._given_up.message)
+        complete = self._first_snapshot.is_complete()
+        start = decide(found, snapshot_complete=complete, shows_pending=self._shows_pending)
+        if is_lost(found, snapshot_complete=complete):
+            logger.error("slot.lost", extra={"reason": found.reason or "it was dropped"})
+            self._first_snapshot.forget()
+        if not self._shows_pending and not complete:
+            logger.warning("snapshot.skipped", extra={"reason": "the table has no status column"})
+        return start
+
+    def _begin(self, start: Start) -> None:
+        self._given_up = None
+        self._standing.reads(start)
+        if not self._shows_pending:
+            self._first_snapshot.mark_complete()  # there is none: a later loss must be noticed
+
+    def _confirm(self, log: Log, *, wait_s: float = 0.0) -> None:
+        """Learn what is acknowledged, and let the log up to there go."""
+        finished = self._outbox.poll(wait_s=wait_s)
+        if finished.snapshot:
+            self._first_snapshot.mark_complete()
+            self._standing.completed_snapshot()
+        if finished.position is not None:
+            log.confirm(finished.position)
+        self._standing.turned(
+            oldest_s=self._outbox.oldest_s, progress=finished.position is not None
+        )
+        if log.lag_bytes is not None:
+            self._metrics.log_lag.set(log.lag_bytes)
+
+    def _flush(self, log: Log) -> None:
+        """Give the broker a while to acknowledge what it has, so that it isn't produced again."""
+        deadline_s = self._clock.monotonic_s() + FLUSH_S
+        while self._outbox.records and self._clock.monotonic_s() < deadline_s:
+            self._confirm(log, wait_s=IDLE_S)
+            log.keep_alive()
+
+    def _patience_s(self) -> float:
+        """Return how long the log may be waited for while acknowledgements are due."""
+        if not self._outbox.records:
+            return IDLE_S
+        return min(max(self._outbox.oldest_s / 4, 0.001), 0.05)
+
+    def _now_us(self) -> int:
+        return int(self._clock.now().timestamp() * 1_000_000)
+
+    # what people ask
+
+    def status(self) -> dict[str, object]:
+        """Return what capture does, since when, and what is in the way."""
+        return {
+            "state": self._standing.state.value,
+            "since": self._standing.since,
+            "why": self._standing.why,
+            "unacknowledged_records": self._outbox.records,
+        }
+
+    def ready(self) -> str | None:
+        """Return None while the log comes through, else why it doesn't."""
+        if self._standing.why is not None:
+            return self._standing.why
+        reading = self._standing.state in (State.SNAPSHOT, State.STREAMING)
+        return None if reading else f"Capture is {self._standing.state.value}."
+
+    def live(self) -> bool:
+        """Say whether the loop has turned lately."""
+        return self._standing.is_turning

@@ -66,9 +66,7 @@ class Outbox:
     Thread: capture's loop.
     """
 
-    def __init__(
-        self, *, producer: Producer, topic: str, metrics: Metrics, clock: Clock
-    ) -> None:
+    def __init__(self, *, producer: Producer, topic: str, metrics: Metrics, clock: Clock) -> None:
         self._producer = producer
         self._topic = topic
         self._metrics = metrics
@@ -104,6 +102,7 @@ class Outbox:
         """
         if not records and batch.position is None and not batch.ends_snapshot:
             return
+        self._say_trimmed(records)
         counted = Counted(self._topic)
         self._producer.produce_counted(counted, map(_for_kafka, records))
         sent = _Sent(
@@ -165,7 +164,7 @@ class Outbox:
         """Hand over in parts what the topic refused for its size, half as large as it was."""
         refused, counted.oversized = counted.oversized, []
         counted.outstanding -= len(refused)
-        for key, value, _ in refused:
+        for key, value in refused:
             limit = max(len(value) // 2, SMALLEST_LIMIT_BYTES)
             smaller = shrunk(EncodedRecord(key, value), limit_bytes=limit)
             if len(smaller.value) >= len(value):
@@ -173,9 +172,15 @@ class Outbox:
                     f"The topic {self._topic} refuses a record of {len(value)} bytes.",
                     hint="Raise its max.message.bytes to 4 MiB: cdc-sms topics.",
                 )
-            self._metrics.rows_trimmed.labels(smaller.trimmed).inc()
-            logger.warning("row.trimmed", extra={"reason": "refused", "bytes": len(value)})
+            self._say_trimmed([smaller])
             self._producer.produce_counted(counted, [_for_kafka(smaller)])
+
+    def _say_trimmed(self, records: Sequence[EncodedRecord]) -> None:
+        for record in records:
+            if record.trimmed:
+                self._metrics.rows_trimmed.labels(record.trimmed).inc()
+                facts = {"reason": record.trimmed, "value_bytes": len(record.value)}
+                logger.warning("row.trimmed", extra=facts)
 
     def _count(self, rows: int, size: int) -> None:
         self._records += rows

@@ -1,4 +1,4 @@
-"""How capture begins: the table of what is there × what is needed, and nothing else.
+"""How capture begins: one table, from what is there to what is done.
 
 Pure; the documentation prints it.
 """

@@ -62,6 +62,10 @@ class Encoder:
         self._template = b""
         self._key: Sequence[tuple[bytes, int]] = ()
 
+    def encode_all(self, rows: Sequence[CapturedRow], *, now_us: int) -> list[EncodedRecord]:
+        """Return each row's record, in the same order; see :meth:`encode`."""
+        return [self.encode(row, now_us=now_us) for row in rows]
+
     def encode(self, row: CapturedRow, *, now_us: int) -> EncodedRecord:
         """Return the row's record, which never exceeds the largest size.
 
@@ -130,9 +134,9 @@ class Encoder:
         }
         value = self._value(row, orjson.dumps(after), now_us)
         unread = {
-            name: base64.b64encode(value.raw).decode()
+            name: base64.b64encode(raw.raw).decode()
             for name in row.table.key
-            if isinstance(value := columns[name], Undecodable)
+            if isinstance(raw := columns[name], Undecodable)
         }
         key = None if unread else self._key_of(row)
         if unread:
@@ -191,7 +195,7 @@ def _key_value(value: object) -> bytes:
 
 # Jackson, which JsonConverter writes with: short escapes where JSON has them, hexadecimal digits in
 # upper case, and characters beyond the basic plane as two escapes; everything else as it is.
-_ESCAPED = re.compile("[\"\\\\\x00-\x1f\U00010000-\U0010ffff]")
+_ESCAPED = re.compile('["\\\\\x00-\x1f\U00010000-\U0010ffff]')
 _SHORT: Mapping[str, str] = {
     '"': '\\"',
     "\\": "\\\\",

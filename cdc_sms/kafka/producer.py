@@ -46,8 +46,8 @@ class Counted:
 
     Attributes:
         outstanding: records whose fate is not known, and those that were refused.
-        oversized: key, value and headers of those that are larger than the topic takes; who
-            takes them out of the list hands over something smaller in their place.
+        oversized: key and value of those that are larger than the topic takes; who takes them
+            out of the list hands over something smaller in their place.
         error: the first other reason for which a record was refused; there is no way on then.
 
     Thread: the one that polls the producer.
@@ -58,7 +58,7 @@ class Counted:
     def __init__(self, topic: str) -> None:
         self.topic = topic
         self.outstanding = 0
-        self.oversized: list[tuple[bytes | None, bytes, Sequence[Header]]] = []
+        self.oversized: list[tuple[bytes | None, bytes]] = []
         self.error: CdcSmsError | None = None
 
     def delivered(self, error: KafkaError | None, record: KafkaRecord) -> None:
@@ -66,7 +66,7 @@ class Counted:
         if error is None:
             self.outstanding -= 1
         elif error.code() == KafkaError.MSG_SIZE_TOO_LARGE:
-            self.oversized.append((record.key(), record.value() or b"", record.headers() or ()))
+            self.oversized.append((record.key(), record.value() or b""))
         elif self.error is None:
             self.error = classified(error, doing=f"Writing to {self.topic}")
 
@@ -84,7 +84,7 @@ class Producer:
     """
 
     def __init__(self, settings: KafkaSettings) -> None:
-        # an alphabet of defaults first: what is given under [kafka.librdkafka] wins over them
+        # defaults first: what is given under [kafka.librdkafka] wins over them
         chosen = {
             "linger.ms": 0,
             "compression.type": "lz4",
@@ -150,7 +150,7 @@ class Producer:
             counted.outstanding += 1
             refusal = self._hand_over(counted.topic, key, value, headers, delivered)
             if refusal is not None:
-                counted.oversized.append((key, value, headers))
+                counted.oversized.append((key, value))
 
     def poll(self, timeout_s: float) -> int:
         """Run the call-backs that are due; wait for the first of them.

@@ -1,9 +1,10 @@
 """Servers that somebody runs: the demo makes a database and topics of its own, and removes them."""
 
 import secrets
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import unquote, urlsplit
 
 import psycopg
@@ -16,14 +17,11 @@ from cdc_sms.playground.configuration import Servers
 
 _PARTITIONS = 6
 _TIMEOUT_S = 30.0
+_LOOKS_AGAIN_AFTER_S = 0.1
 
 _END_READERS_SQL = """
 SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots
 WHERE database = %s AND active_pid IS NOT NULL
-"""
-_DROP_SLOTS_SQL = """
-SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots
-WHERE database = %s AND NOT active
 """
 
 
@@ -76,10 +74,9 @@ def without_password(dsn: str, *, database: str) -> tuple[str, str]:
 
 @contextmanager
 def _own_database(dsn: str, name: str) -> Iterator[None]:
-    identifier = sql.Identifier(name)
     try:
         with closing(psycopg.connect(dsn, autocommit=True)) as connection:
-            connection.execute(sql.SQL("CREATE DATABASE {}").format(identifier))
+            connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
     except psycopg.OperationalError as error:
         raise DatabaseUnavailable(
             f"The demo's PostgreSQL can't be reached: {str(error).strip()}",
@@ -94,10 +91,24 @@ def _own_database(dsn: str, name: str) -> Iterator[None]:
         yield
     finally:
         with closing(psycopg.connect(dsn, autocommit=True)) as connection:
-            # a slot outlives its reader, and keeps its database from being dropped
-            connection.execute(_END_READERS_SQL, [name])
-            connection.execute(_DROP_SLOTS_SQL, [name])
-            connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(identifier))
+            _drop(connection, name)
+
+
+def _drop(connection: psycopg.Connection[Any], name: str) -> None:
+    """Drop a database; PostgreSQL drops its slots along with it, once nobody reads them."""
+    deadline_s = time.monotonic() + _TIMEOUT_S
+    while True:
+        connection.execute(_END_READERS_SQL, [name])
+        try:
+            connection.execute(
+                sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name))
+            )
+        except psycopg.errors.ObjectInUse:
+            if time.monotonic() > deadline_s:
+                raise
+            time.sleep(_LOOKS_AGAIN_AFTER_S)
+        else:
+            return
 
 
 def _remove_topics(kafka: KafkaSettings) -> None:

@@ -9,7 +9,10 @@ from datetime import datetime
 from functools import partial
 from typing import TypeVar
 
+from psycopg.conninfo import conninfo_to_dict
 from sqlalchemy import Connection, Engine
+
+from cdc_sms import __version__
 
 from cdc_sms.capture.loop import CaptureLoop
 from cdc_sms.config.settings import KafkaSettings, ProviderSettings, Sections
@@ -27,6 +30,7 @@ from cdc_sms.deliver.keeper import Keeper
 from cdc_sms.deliver.loop import DeliverLoop
 from cdc_sms.deliver.settle import Settles
 from cdc_sms.deliver.write_back import WriteBack
+from cdc_sms.envelope.encode import Encoder
 from cdc_sms.errors import (
     BrokerUnavailable,
     CdcSmsError,
@@ -44,6 +48,8 @@ from cdc_sms.model.clock import Clock, SystemClock
 from cdc_sms.providers.base import Provider
 from cdc_sms.providers.justsend.provider import JustSend
 from cdc_sms.runtime.lifecycle import Role
+from cdc_sms.sources.base import Source
+from cdc_sms.sources.postgres.source import PostgresSource
 from cdc_sms.telemetry.metrics import Metrics
 
 _log = logging.getLogger(__name__)
@@ -58,6 +64,18 @@ def build_provider(name: str, settings: ProviderSettings, clock: Clock) -> Provi
     match settings.type:
         case "justsend":
             return JustSend(name=name, settings=settings, clock=clock)
+
+
+def build_source(sections: Sections, clock: Clock) -> Source:
+    """Build the reader of the database's log: the plug-in system is this match."""
+    match sections.source.type:
+        case "postgres":
+            return PostgresSource(
+                source=sections.source,
+                table=sections.table,
+                capture=sections.capture,
+                clock=clock,
+            )
 
 
 def build_deliver(sections: Sections, *, metrics: Metrics) -> Role:
@@ -372,21 +390,34 @@ class CaptureRole:
         return True
 
     def _build(self) -> CaptureLoop:
-        raise NotImplementedError
+        sections, clock = self._sections, self._clock
+        return CaptureLoop(
+            source=build_source(sections, clock),
+            encoder=Encoder(
+                name=sections.kafka.prefix,
+                database=str(conninfo_to_dict(sections.source.dsn).get("dbname", "")),
+                version=__version__,
+                max_record_bytes=sections.capture.max_record_bytes,
+            ),
+            producer=Producer(settings=sections.kafka),
+            topic=sections.kafka.outbox,
+            first_snapshot=FirstSnapshotRecord(self._engine, slot=sections.capture.slot),
+            shows_pending=sections.table.columns.status is not None,
+            metrics=self._metrics,
+            clock=clock,
+            random_source=random.Random(),  # noqa: S311 - jitter
+        )
 
     def status(self) -> dict[str, object]:
         """Return state, since, why, and how far the log was read."""
-        loop = self._loop
-        return {**self._phase.describe(), **(loop.describe() if loop is not None else {})}
+        return self._phase.describe() if self._loop is None else self._loop.status()
 
     def ready(self) -> str | None:
         """Return why nothing flows, or None."""
-        loop = self._loop
-        if loop is None:
+        if self._loop is None:
             return self._phase.why or self._phase.state
-        return loop.trouble()
+        return self._loop.ready()
 
     def live(self) -> bool:
         """Say whether the loop turns."""
-        loop = self._loop
-        return loop is None or loop.live_s() < STUCK_AFTER_S
+        return self._loop is None or self._loop.live()

@@ -13,7 +13,7 @@ from cdc_sms.errors import SourceUnavailable
 from cdc_sms.model.captured_row import CapturedRow
 
 
-class HeldByAnother(SourceUnavailable):  # noqa: N818 - named for the state it reports
+class HeldByAnother(SourceUnavailable):
     """Another reader holds the log: stand by and ask again."""
 
 

@@ -81,7 +81,9 @@ def errors_mapped(doing: str) -> Iterator[None]:
 _REFUSALS = ("authentication failed", "no password supplied", "does not exist", "pg_hba.conf")
 """Words of connection errors that another try doesn't heal; they come without an SQLSTATE."""
 
-_ACCESS = "Check source.dsn, the user's password and pg_hba.conf (its database column: replication)."
+_ACCESS = (
+    "Check source.dsn, the user's password and pg_hba.conf (its database column: replication)."
+)
 _RIGHTS = "Give the user the rights that the documentation lists under PostgreSQL."
 _SERVER = "Check source.dsn and that the server runs; capture waits for it."
 _REPORT = "Look the code up in the PostgreSQL manual, appendix A."

@@ -15,8 +15,8 @@ OLDEST_SERVER = 14
 
 Facts = Mapping[str, Any]
 """Keys: ``version`` (150004), ``wal_level``, ``user``, ``database``, ``may_replicate``,
-``free_slots``; ``table`` (``kind``, ``key``, ``may_select``), ``publication`` (the catalogue's row
-and ``tables``) and ``slot`` (the row of ``pg_replication_slots``), each null where there is none."""
+``free_slots``; and, each null where there is none, ``table`` (``kind``, ``key``, ``may_select``),
+``publication`` (the catalogue's row and ``tables``), ``slot`` (of ``pg_replication_slots``)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +71,7 @@ def lost_because(facts: Facts) -> str | None:
     return None
 
 
-def _findings(
-    facts: Facts, table: TableSettings, capture: CaptureSettings
-) -> Iterator[Finding]:
+def _findings(facts: Facts, table: TableSettings, capture: CaptureSettings) -> Iterator[Finding]:
     version = facts["version"] // 10_000
     if version < OLDEST_SERVER:
         yield Finding(
@@ -137,9 +135,7 @@ def _table(facts: Facts, table: TableSettings) -> Iterator[Finding]:
         )
 
 
-def _publication(
-    facts: Facts, table: TableSettings, capture: CaptureSettings
-) -> Iterator[Finding]:
+def _publication(facts: Facts, table: TableSettings, capture: CaptureSettings) -> Iterator[Finding]:
     publication = facts["publication"]
     if publication is None:
         return
@@ -155,8 +151,7 @@ def _publication(
         or publication["pubtruncate"],
         "has a row filter": any(member["filtered"] for member in members),
         "leaves out columns": any(member["cut"] for member in members),
-        "publishes partitions under their own names": partitioned
-        and not publication["pubviaroot"],
+        "publishes partitions under their own names": partitioned and not publication["pubviaroot"],
     }
     wrong = [words for words, is_wrong in judgements.items() if is_wrong]
     if wrong:
@@ -174,8 +169,7 @@ def _slot(facts: Facts, capture: CaptureSettings) -> Iterator[Finding]:
     foreign = {
         "is a physical one": slot["slot_type"] != "logical",
         f"is of the plugin {slot['plugin']}": slot["plugin"] not in (PLUGIN, None),
-        f"is of the database {slot['database']}": slot["database"]
-        not in (facts["database"], None),
+        f"is of the database {slot['database']}": slot["database"] not in (facts["database"], None),
     }
     wrong = [words for words, is_wrong in foreign.items() if is_wrong]
     if wrong:

@@ -1,4 +1,4 @@
-"""The stream that a logical replication slot of plugin ``pgoutput`` sends, from bytes.
+r"""The stream that a logical replication slot of plugin ``pgoutput`` sends, from bytes.
 
 Pure: no socket, no waiting. :class:`Decoder` takes the stream's messages one by one, as
 ``source.py`` receives them, and collects rows in a :class:`~cdc_sms.sources.base.Batch`.
@@ -13,8 +13,10 @@ pgoutput's messages, protocol version 1::
 
     B  begin     final_lsn:8  committed:8  xid:4
     C  commit    flags:1  commit_lsn:8  end_lsn:8  committed:8
-    R  relation  oid:4  schema\\0  table\\0  identity:1  n:2  n × (flags:1 name\\0 type:4 modifier:4)
-    I  insert    oid:4  'N'  n:2  n × ('n' | 'u' | 't' length:4 text)
+    R  relation  oid:4  schema\0  table\0  identity:1  n:2
+                 n times: flags:1  name\0  type:4  modifier:4
+    I  insert    oid:4  'N'  n:2
+                 n times: 'n' | 'u' | 't' length:4 text
     Y  type, O  origin, M  message: of no interest
 
 Clocks are microseconds since 2000-01-01.

@@ -168,8 +168,9 @@ class Slot:
         return Catalogue(tuple(Column(*column) for column in columns), tuple(key or ()))
 
     def make(self, replication: Connection, connection: Connection) -> NewSlot:
-        """Make the publication if it is missing, then the slot: in that order, or the server
-        would not know the publication where the slot begins.
+        """Make the publication if it is missing, then the slot.
+
+        In that order: the server would not know the publication where the slot begins.
 
         Args:
             replication: makes the slot; the snapshot lives until its next command.
@@ -183,9 +184,7 @@ class Slot:
         self._make_publication(connection)
         try:
             with errors_mapped(f"Making the replication slot {self._capture.slot}"):
-                replication.execute(
-                    sql.SQL("SET lock_timeout = {}").format(LOCK_TIMEOUT_S * 1000)
-                )
+                replication.execute(sql.SQL("SET lock_timeout = {}").format(LOCK_TIMEOUT_S * 1000))
                 made = replication.execute(self._creation(replication, connection)).fetchone()
         except SourceUnavailable as error:
             if isinstance(error.__cause__, psycopg.errors.LockNotAvailable):
@@ -214,9 +213,7 @@ class Slot:
         """
         command = sql.SQL(
             "START_REPLICATION SLOT {} LOGICAL 0/0 (proto_version '1', publication_names {})"
-        ).format(
-            sql.Identifier(self._capture.slot), sql.Literal(f'"{self._capture.publication}"')
-        )
+        ).format(sql.Identifier(self._capture.slot), sql.Literal(f'"{self._capture.publication}"'))
         return command.as_bytes(None)
 
     def _facts(self, connection: Connection) -> Facts:
@@ -271,9 +268,7 @@ class Slot:
         )
 
 
-def base_types(
-    connection: Connection, columns: Sequence[Column]
-) -> Mapping[int, tuple[int, int]]:
+def base_types(connection: Connection, columns: Sequence[Column]) -> Mapping[int, tuple[int, int]]:
     """Return the base type and its modifier of each domain among the columns' types.
 
     Raises:

@@ -201,7 +201,7 @@ def _timetz(raw: bytes) -> str:
     found = _ZONED_CLOCK.fullmatch(raw.decode())
     if found is None:
         raise ValueError("a time with time zone in an unknown form")
-    rest = (found["rest"] or "00").split(":") + ["00"]
+    rest = [*(found["rest"] or "00").split(":"), "00"]
     offset_s = int(found["hours"]) * 3600 + int(rest[0]) * 60 + int(rest[1])
     offset_us = (-offset_s if found["sign"] == "-" else offset_s) * 1_000_000
     utc = timedelta(microseconds=(_clock_us(found["clock"]) - offset_us) % _DAY_US)

@@ -69,7 +69,7 @@ class Watch:
             raise connection_error(self._pgconn, doing="Watching the slot") from error
 
     def sees_work(self, now_s: float) -> bool:
-        """Say whether the server was lately seen at work for us, so that its silence is no death."""
+        """Say whether the server was lately seen at work for us: then its silence is no death."""
         fresh = self._answered_s is not None and now_s - self._answered_s <= _FRESH_S
         return fresh and self._is_working
 
