@@ -39,6 +39,9 @@ _WAITED_FOR = (
 IDLE_S = 0.5
 """How long the loop waits for the log at most before it looks whether to stop; seconds."""
 
+BROKER_S = 0.001
+"""How long the loop waits for an acknowledgement before it looks at the log again; seconds."""
+
 FLUSH_S = 10.0
 """How long a stop waits for the broker's last acknowledgements; seconds."""
 
@@ -118,7 +121,7 @@ class CaptureLoop:
                     batch = log.read(wait_s=self._patience_s())
                     records = self._encoder.encode_all(batch.rows, now_us=self._now_us())
                     self._outbox.produce(batch, records)
-                    self._confirm(log)
+                    self._confirm(log, wait_s=BROKER_S)
                 else:
                     self._confirm(log, wait_s=IDLE_S)
                     log.keep_alive()
@@ -144,7 +147,7 @@ class CaptureLoop:
         if not self._shows_pending:
             self._first_snapshot.mark_complete()  # there is none: a later loss must be noticed
 
-    def _confirm(self, log: Log, *, wait_s: float = 0.0) -> None:
+    def _confirm(self, log: Log, *, wait_s: float) -> None:
         """Learn what is acknowledged, and let the log up to there go."""
         finished = self._outbox.poll(wait_s=wait_s)
         if finished.snapshot:

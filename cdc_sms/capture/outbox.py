@@ -122,7 +122,7 @@ class Outbox:
         """Learn what the broker acknowledged.
 
         Args:
-            wait_s: how long to wait for something, in seconds.
+            wait_s: how long to wait for an acknowledgement that is due, in seconds.
 
         Returns:
             What may be confirmed, and was not returned before.
@@ -131,7 +131,7 @@ class Outbox:
             BrokerUnavailable: a record was refused; the stream has to begin again.
             SetupError: the topic is missing, or refuses even the smallest record.
         """
-        self._producer.poll(wait_s)
+        self._producer.poll(wait_s if self._records else 0.0)
         finished = Finished()
         while self._sent and self._is_finished(self._sent[0].counted):
             sent = self._sent.popleft()

@@ -76,11 +76,13 @@ def deliver(config: Path | None, *, with_parent: bool) -> None:
     from cdc_sms.runtime.wiring import build_deliver  # noqa: PLC0415 - the others need no driver
 
     metrics = Metrics()
+    role = build_deliver(sections, metrics=metrics)
     run_role(
-        build_deliver(sections, metrics=metrics),
+        role,
         address=sections.deliver.address,
         setting="deliver.address",
         metrics=metrics,
+        reload=role.reload,
     )
 
 

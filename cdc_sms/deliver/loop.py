@@ -15,6 +15,8 @@ from cdc_sms.config.settings import DeliverSettings
 from cdc_sms.deliver.dead_letters import DeadLetters, Spoilt
 from cdc_sms.deliver.desk import Desk
 from cdc_sms.deliver.intake import Intake, Look, Skip, Undecodable
+from cdc_sms.deliver.shutdown import Shutdown
+from cdc_sms.errors import BrokerUnavailable
 from cdc_sms.kafka.consumer import Consumer, Record
 from cdc_sms.kafka.offsets import Offsets, Place
 from cdc_sms.kafka.producer import Producer
@@ -166,26 +168,36 @@ class DeliverLoop:
                 break
         self._mark_finished()
         if not lost:
-            self._commit(at_once=True)
+            self._commit_before_they_go()
         self._offsets.revoked(partitions)
         for place in [p for p in self._open_bytes if p.partition in partitions]:
             self._bytes -= self._open_bytes.pop(place)
         _log.info("partitions.revoked", extra={"partitions": sorted(partitions), "lost": lost})
 
+    def _commit_before_they_go(self) -> None:
+        try:
+            self._commit(at_once=True)
+        except BrokerUnavailable as error:  # the records come again, and the ledger skips them
+            _log.warning("offsets.not_committed", extra={"why": error.message})
+
     # ---- the end -------------------------------------------------------------------------------
 
     def _end(self) -> None:
         """Stop in phases: fetch no more, finish what is in flight, settle, commit, leave."""
-        self._consumer.set_paused(self._owned)
-        self._desk.stop()
-        deadline = self._clock.monotonic_s() + self._settings.shutdown_grace_s
-        while self._clock.monotonic_s() < deadline and not self._desk.join(0.05):
-            self._producer.poll(0)
-        self._desk.close()
-        self._mark_finished()
-        self._commit(at_once=True)
-        self._consumer.close()
-        self._producer.flush(5.0)
+        shutdown = Shutdown(self._clock, grace_s=self._settings.shutdown_grace_s)
+        with shutdown.phase("fetch_no_more"):
+            self._consumer.set_paused(self._owned)
+        with shutdown.phase("settle_what_is_in_flight"):
+            self._desk.stop()
+            while shutdown.left_s > 0 and not self._desk.join(0.05):
+                self._producer.poll(0)
+        with shutdown.phase("commit"):
+            self._desk.close()
+            self._mark_finished()
+            self._commit(at_once=True)
+        with shutdown.phase("leave_the_group"):
+            self._consumer.close()
+        self._producer.flush(0.5)
         self._producer.close()
 
     def describe(self) -> dict[str, object]:

@@ -15,6 +15,7 @@ from cdc_sms.model.message import Message, trace_id
 from cdc_sms.model.outcome import Failed, FailureClass, Outcome
 from cdc_sms.model.recipient import InvalidRecipient, Recipient, SmsText
 from cdc_sms.providers.base import Balance, Provider, Session
+from cdc_sms.telemetry.logs import about
 from cdc_sms.telemetry.metrics import Metrics
 
 _log = logging.getLogger(__name__)
@@ -122,7 +123,8 @@ class Senders:
             session = self._provider.session()
             while (job := self._jobs.get()) is not None:
                 if isinstance(job, _Job):
-                    self._returned(self._one(session, job))
+                    with about(job.claim.message.id):
+                        self._returned(self._one(session, job))
                 else:
                     self._returned(BalanceAnswer(session.balance(deadline_s=self._deadline_s)))
             session.close()
@@ -137,7 +139,7 @@ class Senders:
             return Returned(claim, refusal, started_at=self._clock.now())
         why = self._why_not(job)
         if why is not None:
-            _log.info("claim.given_back", extra={"message_id": message.id, "why": why})
+            _log.info("claim.given_back", extra={"why": why})
             return Returned(claim, None)
         return self._request(session, claim, message)
 

@@ -152,7 +152,9 @@ class ClientLog:
         once that it is back. That one table of settings serves both producer and consumer is no
         news either.
         """
-        if facility in {"FAIL", "ERROR", "FATAL"} or (facility == "CONFWARN" and "will be ignored" in line):
+        if facility in {"FAIL", "ERROR", "FATAL"} or (
+            facility == "CONFWARN" and "will be ignored" in line
+        ):
             level = logging.DEBUG
         if not logger.isEnabledFor(level):
             return
@@ -429,7 +431,7 @@ class BrokerLink:
     def __init__(self, bootstrap_servers: str) -> None:
         """Begin unknown: neither up nor said to be lost."""
         self._brokers = bootstrap_servers
-        self._is_said_lost = False
+        self.is_lost = False
         self.is_up = False
         self.was_up = False
 
@@ -437,8 +439,8 @@ class BrokerLink:
         """Note a connection error; only the one that concerns all brokers ends the link."""
         if error.code() == _ALL_DOWN:
             self.is_up = False
-            if not self._is_said_lost:
-                self._is_said_lost = True
+            if not self.is_lost:
+                self.is_lost = True
                 logger.warning("broker.lost", extra={"brokers": self._brokers})
 
     def seen(self, brokers: Mapping[str, Mapping[str, object]]) -> None:
@@ -450,6 +452,6 @@ class BrokerLink:
         if not self.is_up:
             return
         self.was_up = True
-        if self._is_said_lost:
-            self._is_said_lost = False
+        if self.is_lost:
+            self.is_lost = False
             logger.info("broker.reached", extra={"brokers": self._brokers})

@@ -4,6 +4,7 @@ Not for deciding what may be committed: that is ``offsets.py``.
 """
 
 import logging
+import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from collections.abc import Set as AbstractSet
@@ -22,7 +23,6 @@ from cdc_sms.kafka.connection import (
     classified,
     client_settings,
     error_of,
-    errors_classified,
     settings_checked,
 )
 from cdc_sms.kafka.headers import Header
@@ -34,9 +34,14 @@ MAX_RECORDS = 500
 MAX_BYTES = 4 * 1024 * 1024
 """One poll hands out at most so many records, and stops after so many bytes."""
 
+COMMIT_S = 5.0
+"""How long a commit that is waited for may take; seconds."""
+
 _SLICE = 50
 _WATERMARKS_S = 2.0
 _LOOK_S = 3.0
+_TICK_S = 0.05
+_CLOSE_S = 10.0
 _LOOK_EVERY_S = 20.0
 
 _TUNING: Mapping[str, object] = {
@@ -147,6 +152,8 @@ class Consumer:
         self._link = BrokerLink(settings.bootstrap_servers)
         self._trouble: list[CdcSmsError] = []
         self._look_for_topic_at_s = time.monotonic() + _LOOK_S
+        self._is_in_callback = False
+        self._is_closing = False
         self._falls_back = False
         self._may_fall_back = settings.group_protocol == "auto"
         self._protocol = "consumer" if self._may_fall_back else settings.group_protocol
@@ -188,13 +195,12 @@ class Consumer:
                 nothing after it was delivered.
         """
         self._send_commits()
-        self._batch = []
-        self._size = 0
         more = self._fetch(1, timeout_s)
         while more and len(self._batch) < MAX_RECORDS and self._size < MAX_BYTES:
             more = self._fetch(_SLICE, 0)
         self._settle_trouble()
-        return self._batch
+        batch, self._batch, self._size = self._batch, [], 0
+        return batch
 
     def _fetch(self, count: int, timeout_s: float) -> bool:
         """Add what is ready to the batch; say whether there may be more."""
@@ -316,12 +322,22 @@ class Consumer:
         self._on_assigned(partitions)
 
     def _go(self, revoked: list[TopicPartition], *, lost: bool) -> None:
+        if self._is_closing:
+            self._client.incremental_unassign(revoked)
+            return
         partitions = frozenset(named.partition for named in revoked)
+        self._say_farewell(partitions, lost=lost)
+        self._let_go(partitions)
+
+    def _say_farewell(self, partitions: frozenset[int], *, lost: bool) -> None:
         logger.info(
             "partitions.revoked", extra={"partitions": sorted(partitions), "are_lost": lost}
         )
-        self._on_revoked(partitions, lost=lost)
-        self._let_go(partitions)
+        self._is_in_callback = True
+        try:
+            self._on_revoked(partitions, lost=lost)
+        finally:
+            self._is_in_callback = False
 
     def _take(self, partitions: AbstractSet[int], offset: int | None = None) -> None:
         self._client.incremental_assign(self._named(partitions, offset))
@@ -340,11 +356,25 @@ class Consumer:
         self._batch = [record for record in self._batch if record.partition not in partitions]
 
     def close(self) -> None:
-        """Leave the group: partitions are revoked first, then nothing more is read.
+        """Have the partitions revoked, commit, leave the group.
 
-        An exchange with a broker that is away is given up after a few seconds.
+        With a broker that doesn't answer it gives up after some seconds: the group then notices
+        by itself that the member is gone, and what was not committed comes again.
         """
-        self._client.close()
+        if self._owned:
+            self._say_farewell(frozenset(self._owned), lost=False)
+        try:
+            self.commit_and_wait({})
+        except CdcSmsError as error:
+            logger.warning("offsets.abandoned", extra={"reason": error.message})
+        # The library waits for a commit without an answer for a minute and more, and its close
+        # has no time-out: it may go on in the background until the process ends.
+        self._is_closing = True
+        leaving = threading.Thread(target=self._client.close, name="kafka-leave", daemon=True)
+        leaving.start()
+        leaving.join(_CLOSE_S)
+        if leaving.is_alive():
+            logger.warning("group.abandoned", extra={"group": self._settings.deliver_group})
 
     # Committing
 
@@ -359,26 +389,38 @@ class Consumer:
         self._commits.want({p: offset for p, offset in offsets.items() if p in self._owned})
         self._send_commits()
 
-    def commit_and_wait(self, offsets: Mapping[int, NextOffset]) -> None:
-        """Commit offsets, and what is not committed yet, before the partitions go.
+    def commit_and_wait(
+        self, offsets: Mapping[int, NextOffset], *, timeout_s: float = COMMIT_S
+    ) -> None:
+        """Commit offsets, and all that is not committed yet, and wait for the answer.
+
+        Inside ``on_revoked`` it doesn't wait, and need not: the client hands the partitions over
+        only when the commit is answered.
+
+        Args:
+            offsets: as for :meth:`commit`.
+            timeout_s: how long the broker may take; seconds.
 
         Raises:
-            BrokerUnavailable: the broker did not take them; the records will come again.
+            BrokerUnavailable: the broker did not take them in time; the records come again.
             SetupError: we may not commit.
         """
-        self._commits.want({p: offset for p, offset in offsets.items() if p in self._owned})
-        wanted = self._commits.wanted()
-        if not wanted:
-            return
-        with errors_classified(f"Committing offsets of {self._topic}"):
-            answers = self._client.commit(offsets=self._offsets(wanted), asynchronous=False)
-            for answer in answers or ():
-                if answer.error is not None:
-                    raise KafkaException(answer.error)
-        self._commits.succeeded({partition: wish.offset for partition, wish in wanted.items()})
+        deadline = time.monotonic() + timeout_s
+        self.commit(offsets)
+        while self._commits.wanted() and not self._is_in_callback:
+            self._fetch(1, _TICK_S)  # serves the answer; a record stays for the next poll
+            self._send_commits()
+            if self._trouble:
+                raise self._trouble.pop(0)
+            if time.monotonic() > deadline:
+                raise BrokerUnavailable(
+                    f"Offsets of {self._topic} were not committed within {timeout_s:g} s.",
+                    hint="Check the brokers; the records will be delivered again, and known.",
+                )
 
     def _send_commits(self) -> None:
-        wanted = self._commits.to_send(time.monotonic())
+        # none while no broker answers: they would only pile up in the client, and hold its close
+        wanted = {} if self._link.is_lost else self._commits.to_send(time.monotonic())
         if not wanted:
             return
         try:

@@ -31,16 +31,15 @@ class Servers:
 
 
 def sections(
-    servers: Servers, *, provider_url: str, ports: Mapping[str, int]
+    servers: Servers, *, provider_url: str, addresses: Mapping[str, str]
 ) -> dict[str, dict[str, object]]:
     """Return the configuration's sections by their dotted names.
 
     Args:
         servers: where database and broker are.
         provider_url: the simulator's API.
-        ports: each role's own, on loopback.
+        addresses: each role's own, ``host:port``.
     """
-    addresses = {role: f"127.0.0.1:{ports[role]}" for role in ROLES}
     return {
         "source": {"dsn": servers.dsn},
         "table": {"name": TABLE},

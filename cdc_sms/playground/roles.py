@@ -1,9 +1,12 @@
 """The demo's real processes: the public commands with the demo's configuration file."""
 
+import http.client
 import os
 import re
 import sys
+import time
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -11,6 +14,9 @@ from typing import Self
 from cdc_sms.playground.processes import Child, ended, run_to_end
 
 STOPS_WITHIN_S = 15.0
+_READY_WITHIN_S = 60.0
+_LOOKS_AGAIN_AFTER_S = 0.05
+_TIMEOUT_S = 5.0
 _EVENT = re.compile(rb'"event":"([a-z_.]+)"')
 _LOOPBACK = "127.0.0.1,localhost"
 
@@ -56,6 +62,23 @@ class Roles:
             log=self._log(role),
             environment=self.environment,
         )
+
+    def await_ready(self, role: str, address: str) -> None:
+        """Wait until a started role says that it is ready.
+
+        Args:
+            role: which.
+            address: ``host:port`` where it answers.
+
+        Raises:
+            SetupError: it ended, or isn't ready in time.
+        """
+        deadline_s = time.monotonic() + _READY_WITHIN_S
+        while (answer := _readiness(address)) is not None:
+            self.check()
+            if time.monotonic() > deadline_s:
+                raise ended(f"cdc-sms {role}", f"isn't ready in {_READY_WITHIN_S:g} s", answer)
+            time.sleep(_LOOKS_AGAIN_AFTER_S)
 
     def kill(self, role: str) -> None:
         """End a role as a power cut would (SIGKILL)."""
@@ -103,6 +126,18 @@ class Roles:
 
     def _log(self, role: str) -> Path:
         return self._folder / f"{role}.log"
+
+
+def _readiness(address: str) -> str | None:
+    """Return None if a role is ready, else what it says, or why it says nothing."""
+    with closing(http.client.HTTPConnection(address, timeout=_TIMEOUT_S)) as connection:
+        try:
+            connection.request("GET", "/health/ready")
+            answer = connection.getresponse()
+            said = answer.read().decode(errors="replace")
+        except (OSError, http.client.HTTPException) as error:
+            return str(error)
+    return None if answer.status == http.client.OK else said
 
 
 def _neutral(environment: Mapping[str, str]) -> dict[str, str]:

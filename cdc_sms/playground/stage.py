@@ -21,6 +21,7 @@ from cdc_sms.playground.watcher import SeenDeadLetter, Watcher
 _ROWS_SHOWN = 10
 _OPENED, _CLOSED = "breaker.opened", "breaker.closed"
 _PROVIDER_KEY = "demo"
+_LOOPBACK = "127.0.0.1"
 _SEED = 1
 
 
@@ -118,7 +119,10 @@ def open_stage(
         provider = stack.enter_context(Simulator(key=_PROVIDER_KEY, balance=10**9))
         shop = stack.enter_context(Shop(place.dsn, password=place.password, seed=_SEED))
         shop.open()
-        configuration, password_file = _written(folder, place, provider.url)
+        addresses = _free_addresses()
+        tables = sections(place, provider_url=provider.url, addresses=addresses)
+        configuration = _written(folder / "cdc-sms.toml", as_toml(tables))
+        password_file = _written(folder / "password", place.password)
         roles = Roles(
             logs,
             configuration,
@@ -140,9 +144,11 @@ def open_stage(
                 )
             )
         stack.enter_context(roles)
-        for role in ROLES:
-            if connect is None or role != "capture":
-                roles.start(role)
+        started = [role for role in ROLES if connect is None or role != "capture"]
+        for role in started:
+            roles.start(role)
+        for role in started:
+            roles.await_ready(role, addresses[role])
         yield Stage(
             configuration=configuration,
             password_file=password_file,
@@ -154,19 +160,16 @@ def open_stage(
         )
 
 
-def _written(folder: Path, servers: Servers, provider_url: str) -> tuple[Path, Path]:
-    """Write the configuration and the password's file; return both."""
-    configuration, password_file = folder / "cdc-sms.toml", folder / "password"
-    tables = sections(servers, provider_url=provider_url, ports=_free_ports())
-    configuration.write_text(as_toml(tables), encoding="utf-8")
-    password_file.touch(mode=0o600)
-    password_file.write_text(servers.password, encoding="utf-8")
-    return configuration, password_file
+def _written(file: Path, content: str) -> Path:
+    """Write a file that only we may read."""
+    file.touch(mode=0o600)
+    file.write_text(content, encoding="utf-8")
+    return file
 
 
-def _free_ports() -> Mapping[str, int]:
+def _free_addresses() -> Mapping[str, str]:
     with ExitStack() as stack:
         probes = {role: stack.enter_context(socket.socket()) for role in ROLES}
         for probe in probes.values():
-            probe.bind(("127.0.0.1", 0))
-        return {role: probe.getsockname()[1] for role, probe in probes.items()}
+            probe.bind((_LOOPBACK, 0))
+        return {role: f"{_LOOPBACK}:{probe.getsockname()[1]}" for role, probe in probes.items()}

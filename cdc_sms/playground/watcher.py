@@ -14,7 +14,6 @@ from cdc_sms.kafka import headers
 from cdc_sms.kafka.connection import client_settings
 
 _POLL_S = 0.1
-_BATCH = 500
 _TIMEOUT_S = 10.0
 
 
@@ -82,11 +81,10 @@ class Watcher:
 
     def _read(self) -> None:
         while not self._stopped.is_set():
-            messages = self._consumer.consume(_BATCH, timeout=_POLL_S)
-            seen_at_s = time.time()
-            for message in messages:
-                if message.error() is None:
-                    self._note(message, seen_at_s)
+            # one at a time: consume() waits its whole time-out for a batch to fill
+            message = self._consumer.poll(_POLL_S)
+            if message is not None and message.error() is None:
+                self._note(message, time.time())
 
     def _note(self, message: Message, seen_at_s: float) -> None:
         if message.topic() == self._kafka.outbox:

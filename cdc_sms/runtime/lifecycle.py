@@ -1,7 +1,6 @@
-"""How a role lives: signals, watched threads, the phases of its end.
+"""How a role lives: its HTTP side, and the signals that end it.
 
-A role is told to stop by an event and by nothing else; whoever may end it early (a signal, a
-thread that died) sets that event.
+A role is told to stop by an event and by nothing else.
 """
 
 import logging
@@ -14,8 +13,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Protocol
 
-from cdc_sms.errors import CdcSmsError
-from cdc_sms.model.clock import Clock, SystemClock
+from cdc_sms.model.clock import SystemClock
 from cdc_sms.serve.app import HttpServer
 from cdc_sms.serve.health import Health, health_routes
 from cdc_sms.telemetry.metrics import Metrics
@@ -37,7 +35,14 @@ class Role(Health, Protocol):
         ...
 
 
-def run_role(role: Role, *, address: str, setting: str, metrics: Metrics) -> None:
+def run_role(
+    role: Role,
+    *,
+    address: str,
+    setting: str,
+    metrics: Metrics,
+    reload: Callable[[], None] | None = None,
+) -> None:
     """Run a role with its HTTP side until a signal or an error ends it.
 
     Args:
@@ -45,6 +50,7 @@ def run_role(role: Role, *, address: str, setting: str, metrics: Metrics) -> Non
         address: where its HTTP side answers.
         setting: the key that the address comes from.
         metrics: what ``/metrics`` shows.
+        reload: called at a SIGHUP, from the thread that watches signals.
 
     Raises:
         ConfigurationError: the address can't be listened on.
@@ -56,7 +62,7 @@ def run_role(role: Role, *, address: str, setting: str, metrics: Metrics) -> Non
     server.start()
     logger.info("role.started", extra={"address": server.url, "pid": os.getpid()})
     try:
-        with stopped_by_signals() as stop:
+        with stopped_by_signals(reload) as stop:
             role.run(stop)
     finally:
         server.close()
@@ -65,8 +71,10 @@ def run_role(role: Role, *, address: str, setting: str, metrics: Metrics) -> Non
 
 
 @contextmanager
-def stopped_by_signals() -> Iterator[threading.Event]:
+def stopped_by_signals(reload: Callable[[], None] | None = None) -> Iterator[threading.Event]:
     """Give an event that SIGTERM and SIGINT set; a second signal ends the process at once.
+
+    SIGHUP, where ``reload`` is given, calls that; where it isn't, it does nothing.
 
     The signals' numbers come through a socket to a thread that waits for them: a Python-level
     handler would wait for the main thread to leave C code, and could deadlock on the event
@@ -78,8 +86,10 @@ def stopped_by_signals() -> Iterator[threading.Event]:
     near, far = socket.socketpair()
     far.setblocking(False)
     former_fd = signal.set_wakeup_fd(far.fileno(), warn_on_full_buffer=False)
-    former = {number: signal.signal(number, _noted) for number in STOP_SIGNALS}
-    watcher = threading.Thread(target=_watch, args=(near, stop), name="signals", daemon=True)
+    former = {number: signal.signal(number, _noted) for number in (*STOP_SIGNALS, signal.SIGHUP)}
+    watcher = threading.Thread(
+        target=_watch, args=(near, stop, reload), name="signals", daemon=True
+    )
     watcher.start()
     try:
         yield stop
@@ -97,9 +107,12 @@ def _noted(number: int, frame: FrameType | None) -> None:
     del number, frame
 
 
-def _watch(near: socket.socket, stop: threading.Event) -> None:
+def _watch(near: socket.socket, stop: threading.Event, reload: Callable[[], None] | None) -> None:
     while received := near.recv(1):
         number = signal.Signals(received[0])
+        if number is signal.SIGHUP and reload is not None:
+            logger.info("reload.requested")
+            reload()
         if number not in STOP_SIGNALS:
             continue
         if stop.is_set():
@@ -107,105 +120,3 @@ def _watch(near: socket.socket, stop: threading.Event) -> None:
             os._exit(128 + number)
         logger.info("stop.requested", extra={"signal": number.name})
         stop.set()
-
-
-class WatchedThreads:
-    """The threads of one role: if one dies, the role stops and ends with its error.
-
-    Args:
-        stop: set when a thread dies, and what the threads themselves watch.
-
-    Thread: the role's main thread starts and joins; the threads report by themselves.
-    """
-
-    def __init__(self, stop: threading.Event) -> None:
-        self._stop = stop
-        self._threads: list[threading.Thread] = []
-        self._lock = threading.Lock()
-        self._error: BaseException | None = None
-
-    def start(self, name: str, target: Callable[[], None]) -> threading.Thread:
-        """Run the target in a thread of that name.
-
-        Args:
-            name: what logs and errors call it.
-            target: ends when the stop event is set; to return before that is to die.
-        """
-        thread = threading.Thread(target=self._run, args=(name, target), name=name, daemon=True)
-        self._threads.append(thread)
-        thread.start()
-        return thread
-
-    def join(self, *, within_s: float) -> list[str]:
-        """Wait for all threads together.
-
-        Returns:
-            The names of those that still run.
-        """
-        clock = SystemClock()
-        deadline_s = clock.monotonic_s() + within_s
-        for thread in self._threads:
-            thread.join(max(0.0, deadline_s - clock.monotonic_s()))
-        return [thread.name for thread in self._threads if thread.is_alive()]
-
-    def raise_if_dead(self) -> None:
-        """Raise the error of the first thread that died, if one did."""
-        with self._lock:
-            if self._error is not None:
-                raise self._error
-
-    def _run(self, name: str, target: Callable[[], None]) -> None:
-        try:
-            target()
-        except CdcSmsError as error:
-            self._died(name, error)
-        except Exception as error:
-            logger.exception("thread.died", extra={"thread_name": name})
-            self._died(name, error)
-        else:
-            if not self._stop.is_set():
-                self._died(name, RuntimeError(f"the thread {name} ended without being told to"))
-
-    def _died(self, name: str, error: BaseException) -> None:
-        with self._lock:
-            self._error = self._error or error
-        logger.error("role.stopping", extra={"thread_name": name, "error": type(error).__name__})
-        self._stop.set()
-
-
-class Shutdown:
-    """The phases of a role's end, within one grace; each logs its name and duration.
-
-    Args:
-        clock: measures the grace, from the construction on.
-        grace_s: what all phases together may take; seconds.
-
-    Thread: the one that ends the role.
-    """
-
-    def __init__(self, clock: Clock, *, grace_s: float) -> None:
-        self._clock = clock
-        self._deadline_s = clock.monotonic_s() + grace_s
-
-    @property
-    def left_s(self) -> float:
-        """Return what is left of the grace, in seconds; never negative."""
-        return max(0.0, self._deadline_s - self._clock.monotonic_s())
-
-    @contextmanager
-    def phase(self, name: str) -> Iterator[None]:
-        """Run one phase; an error of a server that went away is logged, and the next phase comes.
-
-        What could not be done is left to what makes it good later: leases, redelivery.
-        """
-        started_s = self._clock.monotonic_s()
-        trouble = None
-        try:
-            yield
-        except CdcSmsError as error:
-            trouble = error.message
-        facts = {"phase": name, "lasted_s": round(self._clock.monotonic_s() - started_s, 3)}
-        if trouble is None:
-            logger.info("shutdown.phase_ended", extra=facts)
-        else:
-            logger.warning("shutdown.phase_failed", extra={**facts, "why": trouble})

@@ -13,7 +13,6 @@ from psycopg.conninfo import conninfo_to_dict
 from sqlalchemy import Connection, Engine
 
 from cdc_sms import __version__
-
 from cdc_sms.capture.loop import CaptureLoop
 from cdc_sms.config.settings import KafkaSettings, ProviderSettings, Sections
 from cdc_sms.databases.business_table import BusinessTable
@@ -78,7 +77,7 @@ def build_source(sections: Sections, clock: Clock) -> Source:
             )
 
 
-def build_deliver(sections: Sections, *, metrics: Metrics) -> Role:
+def build_deliver(sections: Sections, *, metrics: Metrics) -> "DeliverRole":
     """Build the deliver role; it connects when it runs."""
     return DeliverRole(sections, metrics=metrics)
 
@@ -187,6 +186,12 @@ class DeliverRole:
         self._phase = Phase(self._clock)
         self._engine = open_engine(sections.source, sections.ledger, role=self.name)
         self._loop: DeliverLoop | None = None
+        self._provider: Provider | None = None
+
+    def reload(self) -> None:
+        """Read the provider's key again."""
+        if self._provider is not None:
+            self._provider.reload()
 
     def run(self, stop: threading.Event) -> None:
         """Wait for the servers, check what is on them, and deliver until told to stop.
@@ -225,6 +230,7 @@ class DeliverRole:
         sections, clock, metrics = self._sections, self._clock, self._metrics
         name = sections.deliver.providers[0]
         provider = build_provider(name, sections.providers[name], clock)
+        self._provider = provider
         finished: queue.SimpleQueue[Place] = queue.SimpleQueue()
         producer = Producer(settings=sections.kafka)
         desk = build_desk(

@@ -16,6 +16,7 @@ def until(
     *,
     within_s: float,
     what: str = "",
+    seen: Callable[[], object] | None = None,
     ignoring: tuple[type[Exception], ...] = (),
     every_s: float = 0.02,
 ) -> T:
@@ -25,6 +26,8 @@ def until(
         condition: called again and again; a value that is true ends the wait.
         within_s: seconds before giving up; the condition is tried at least once.
         what: the thing waited for, in words; the condition's own name otherwise.
+        seen: what to tell when it gives up, where the condition is only true or false; it is
+            called then. The condition's last value otherwise.
         ignoring: errors that mean "not yet"; any other is raised at once.
         every_s: seconds between two tries.
 
@@ -34,15 +37,16 @@ def until(
     deadline = time.monotonic() + within_s
     while True:
         try:
-            seen = condition()
+            value = condition()
         except ignoring as error:
             last = f"{type(error).__name__}: {error}"
         else:
-            if seen:
-                return seen
-            last = repr(seen)
+            if value:
+                return value
+            last = repr(value)
         if time.monotonic() >= deadline:
             subject = what or getattr(condition, "__name__", repr(condition))
+            last = last if seen is None else repr(seen())
             raise GaveUpError(f"waited {within_s:g} s for {subject}; last seen: {last}")
         time.sleep(every_s)
 

@@ -28,6 +28,8 @@ def main(arguments: Sequence[str]) -> int:
     except ServerUnavailableError as error:
         print(error, file=sys.stderr)
         return UNAVAILABLE
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
 
 
 def _parser() -> argparse.ArgumentParser:

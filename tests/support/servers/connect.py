@@ -1,6 +1,7 @@
 """Kafka Connect in distributed mode, with Debezium's PostgreSQL connector."""
 
 from dataclasses import dataclass
+from tempfile import gettempdir
 
 import requests
 
@@ -75,7 +76,9 @@ class ConnectServer(Server[ConnectAddress]):
             **SETTINGS,
             "bootstrap.servers": self.address().bootstrap,
             "listeners": self.address().url,
-            "config.providers.file.param.allowed.paths": str(self.folder),
+            "config.providers.file.param.allowed.paths": (
+                f"{REPOSITORY},{self.folder},{gettempdir()}"
+            ),
             "plugin.path": str(services_folder() / "jars" / "plugins"),
         }
         path = write_properties(self.folder / "worker.properties", settings)

@@ -19,13 +19,17 @@ EMBEDDED = Servers(
         "librdkafka": LIBRDKAFKA,
     },
 )
-PORTS = {"capture": 5001, "deliver": 5002, "serve": 5003}
+ADDRESSES = {
+    "capture": "127.0.0.1:5001",
+    "deliver": "127.0.0.1:5002",
+    "serve": "127.0.0.1:5003",
+}
 
 
 @pytest.fixture
 def written(tmp_path: Path) -> Path:
     file = tmp_path / "cdc-sms.toml"
-    tables = sections(EMBEDDED, provider_url="http://127.0.0.1:4444/api/rest", ports=PORTS)
+    tables = sections(EMBEDDED, provider_url="http://127.0.0.1:4444/api/rest", addresses=ADDRESSES)
     file.write_text(as_toml(tables))
     return file
 

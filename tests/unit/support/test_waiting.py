@@ -19,6 +19,11 @@ def test_until_says_what_it_saw_last_when_it_gives_up() -> None:
         until(str, within_s=0, what="the tide")
 
 
+def test_until_tells_what_it_is_given_to_tell() -> None:
+    with pytest.raises(GaveUpError, match="last seen: 'low'"):
+        until(lambda: False, within_s=0, what="the tide", seen=lambda: "low")
+
+
 def test_until_takes_a_named_error_for_not_yet() -> None:
     with pytest.raises(GaveUpError, match="last seen: KeyError: 'tide'"):
         until(no_tide, within_s=0, ignoring=(KeyError,))
