@@ -148,9 +148,9 @@ class ClientLog:
     def log(self, level: int, _template: str, facility: str, client: str, line: str) -> None:
         """Log one line of the library as the event ``client.reported``.
 
-        Lost connections become debug lines: the clients say once that the broker went away and
-        once that it is back. That one table of settings serves both producer and consumer is no
-        news either.
+        Lost connections and fatal errors become debug lines: they are reported as errors, too,
+        and what becomes of those is said once at its start and once at its end. That one table
+        of settings serves both producer and consumer is no news either.
         """
         if facility in {"FAIL", "ERROR", "FATAL"} or (
             facility == "CONFWARN" and "will be ignored" in line
@@ -368,46 +368,34 @@ _ALL_DOWN = KafkaError._ALL_BROKERS_DOWN  # noqa: SLF001 - the library's only na
 _SLICE_S = 1.0
 
 
-def wait_for_broker(
-    settings: KafkaSettings,
-    *,
-    wait_s: float | None,
-    stopped: Callable[[], bool] = lambda: False,
-) -> None:
-    """Wait until a broker answers.
+def reached_admin_client(settings: KafkaSettings, *, wait_s: float) -> AdminClient:
+    """Return a client for questions about brokers and topics, once a broker answers it.
 
     Args:
         settings: where, and as whom.
-        wait_s: how long, in seconds; None: for ever.
-        stopped: asked about once a second; a true answer ends the wait.
+        wait_s: how long to try, in seconds; once at least.
 
     Raises:
-        BrokerUnavailable: none did in time, or the wait was ended.
+        BrokerUnavailable: none did in time.
         SetupError: a broker was reached and refuses us: credentials, TLS.
         ConfigurationError: librdkafka refuses a setting.
     """
     seen: list[KafkaError] = []
     client = admin_client(settings, seen.append)
-    deadline = None if wait_s is None else time.monotonic() + wait_s
-    said = False
+    deadline = time.monotonic() + wait_s
     while (trouble := _ask(client, seen, settings)) is not None:
-        if isinstance(trouble, SetupError) or _is_over(deadline) or stopped():
+        if isinstance(trouble, SetupError) or time.monotonic() >= deadline:
             raise trouble
-        if not said:
-            logger.warning("broker.awaited", extra={"reason": trouble.message})
-            said = True
-    if said:
-        logger.info("broker.reached", extra={"brokers": settings.bootstrap_servers})
-
-
-def _is_over(deadline: float | None) -> bool:
-    return deadline is not None and time.monotonic() >= deadline
+    return client
 
 
 def _ask(
     client: AdminClient, seen: list[KafkaError], settings: KafkaSettings
 ) -> CdcSmsError | None:
-    """Ask for metadata once; return what is in the way, the most telling error first."""
+    """Ask for metadata once; return what is in the way, the most telling error first.
+
+    The call itself only times out; why, the connection's errors tell.
+    """
     doing = f"Reaching Kafka at {settings.bootstrap_servers}"
     try:
         client.list_topics(timeout=_SLICE_S)
@@ -429,9 +417,9 @@ class BrokerLink:
     """
 
     def __init__(self, bootstrap_servers: str) -> None:
-        """Begin unknown: neither up nor said to be lost."""
+        """Begin unknown: neither up nor lost."""
         self._brokers = bootstrap_servers
-        self.is_lost = False
+        self.is_lost = False  # and that was said
         self.is_up = False
         self.was_up = False
 

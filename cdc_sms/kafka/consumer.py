@@ -25,6 +25,7 @@ from cdc_sms.kafka.connection import (
     error_of,
     settings_checked,
 )
+from cdc_sms.kafka.ends import EndOffsets
 from cdc_sms.kafka.headers import Header
 from cdc_sms.kafka.offsets import NextOffset
 
@@ -41,7 +42,7 @@ _SLICE = 50
 _WATERMARKS_S = 2.0
 _LOOK_S = 3.0
 _TICK_S = 0.05
-_CLOSE_S = 10.0
+_CLOSE_S = 5.0
 _LOOK_EVERY_S = 20.0
 
 _TUNING: Mapping[str, object] = {
@@ -150,6 +151,7 @@ class Consumer:
         self._paused: set[int] = set()
         self._commits = PendingCommits()
         self._link = BrokerLink(settings.bootstrap_servers)
+        self._ends = EndOffsets(settings, settings.outbox)
         self._trouble: list[CdcSmsError] = []
         self._look_for_topic_at_s = time.monotonic() + _LOOK_S
         self._is_in_callback = False
@@ -454,18 +456,21 @@ class Consumer:
     # How it stands
 
     def lag(self) -> dict[int, int]:
-        """Return by partition how many records are not committed yet, without asking the broker.
+        """Return by partition how many records are not committed yet, without waiting for it.
 
-        A partition of which nothing is known yet is left out. What is known of a paused one is
-        as old as its pause.
+        A partition of which nothing is known yet is left out; what is known of a paused one is
+        some seconds old.
         """
+        ends = self._ends.of(self._paused)
         lags = {}
         for partition in self._owned:
             first, end = self._client.get_watermark_offsets(
                 TopicPartition(self._topic, partition), cached=True
             )
-            if end >= 0:  # else nothing was fetched yet
-                lags[partition] = max(0, end - max(first, self._commits.last(partition) or 0))
+            end = max(end, ends.get(partition, -1))
+            start = max(first, self._commits.last(partition) or -1)
+            if start >= 0 and end >= 0:
+                lags[partition] = max(0, end - start)
         return lags
 
     def _seen(self, statistics: str) -> None:

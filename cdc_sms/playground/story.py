@@ -200,7 +200,8 @@ class Story:
         )
         self._wait("everything to come to rest", self._is_at_rest, within_s=_TAKEN_OVER_WITHIN_S)
         self._narrator.say(
-            f"{self._glance.doubted} were in doubt and are resolved; all is at rest."
+            f"{self._glance.doubted} were in doubt and are resolved; nothing was lost. Those that "
+            "the provider had accepted after all are doubles now: it has nothing to tell them by."
         )
 
     def _selling(self, count: int, *, rate: float | None, wrong: int = 0) -> Iterator[None]:

@@ -1,6 +1,7 @@
 """Kafka Connect in distributed mode, with Debezium's PostgreSQL connector."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from tempfile import gettempdir
 
 import requests
@@ -19,7 +20,6 @@ from support.servers.machine import (
     Process,
     install_jars,
     launch,
-    services_folder,
 )
 from support.servers.server import Server
 
@@ -58,11 +58,7 @@ class ConnectServer(Server[ConnectAddress]):
         """Install Java; fetch the jars of Kafka Connect and, in a folder apart, Debezium's."""
         install_java(self.name)
         kafka_jars(self.name)
-        install_jars(
-            self.name,
-            services_folder() / "jars" / "plugins" / "debezium-postgres",
-            f"io.debezium:debezium-connector-postgres:{DEBEZIUM_VERSION}",
-        )
+        self._plugin()
 
     def address(self) -> ConnectAddress:
         """Return where it is, or will be once it runs again."""
@@ -79,11 +75,15 @@ class ConnectServer(Server[ConnectAddress]):
             "config.providers.file.param.allowed.paths": (
                 f"{REPOSITORY},{self.folder},{gettempdir()}"
             ),
-            "plugin.path": str(services_folder() / "jars" / "plugins"),
+            "plugin.path": str(self._plugin().parent),
         }
         path = write_properties(self.folder / "worker.properties", settings)
         main = "org.apache.kafka.connect.cli.ConnectDistributed"
         return launch([*java_command(self.name, self.folder), main, str(path)], folder=self.folder)
+
+    def _plugin(self) -> Path:
+        artifact = f"io.debezium:debezium-connector-postgres:{DEBEZIUM_VERSION}"
+        return install_jars(self.name, "debezium-postgres", artifact)
 
     def answers(self) -> bool:
         """Ask for its plug-ins, and for its connectors: those it knows once it has joined."""

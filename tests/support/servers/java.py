@@ -4,7 +4,7 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from support.servers.machine import install_jars, install_packages, services_folder
+from support.servers.machine import install_jars, install_packages
 
 KAFKA_VERSION = "4.3.1"
 LOGGING_VERSION = "2.25.4"
@@ -28,7 +28,7 @@ def kafka_jars(server: str) -> Path:
     """Return the folder with the jars of Kafka and Kafka Connect, fetched if missing."""
     return install_jars(
         server,
-        services_folder() / "jars" / "kafka",
+        "kafka",
         f"org.apache.kafka:kafka_2.13:{KAFKA_VERSION}",
         f"org.apache.kafka:connect-runtime:{KAFKA_VERSION}",
         f"org.apache.kafka:connect-json:{KAFKA_VERSION}",

@@ -1,6 +1,7 @@
 """What the servers ask of the machine: a folder, ports, packages, users, processes."""
 
 import fcntl
+import hashlib
 import os
 import pwd
 import random
@@ -145,8 +146,13 @@ def no_cluster_of_the_distribution() -> Iterator[None]:
         settings.unlink()
 
 
-def install_jars(server: str, folder: Path, *artifacts: str) -> Path:
-    """Bring artifacts ("group:name:version") and what they need from Maven into a folder."""
+def install_jars(server: str, name: str, *artifacts: str) -> Path:
+    """Bring artifacts ("group:name:version") and what they need from Maven into a folder.
+
+    Returns:
+        The folder, alone in a folder of its own, which is named for the artifacts: other
+        versions go elsewhere, so that no running server loses its jars.
+    """
     pom = _POM.format(
         dependencies="".join(
             "<dependency><groupId>{}</groupId><artifactId>{}</artifactId>"
@@ -154,32 +160,35 @@ def install_jars(server: str, folder: Path, *artifacts: str) -> Path:
             for artifact in artifacts
         )
     )
-    pom_file = folder / "pom.xml"
-    if pom_file.exists() and pom_file.read_text() == pom:
+    version = hashlib.sha256(pom.encode()).hexdigest()[:8]
+    folder = services_folder() / "jars" / f"{name}-{version}" / name
+    if folder.exists():
         return folder
     if shutil.which("mvn") is None:
         install_packages(server, "maven", "default-jre-headless")
     say(f"{server}: fetching {' '.join(artifacts)}")
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    wanted = folder / "wanted.xml"
-    wanted.write_text(pom)
-    run(
-        [
-            "mvn",
-            "-q",
-            "-B",
-            f"--file={wanted}",
-            "dependency:copy-dependencies",
-            "-DincludeScope=runtime",
-            f"-DoutputDirectory={folder}",
-        ]
-    )
-    wanted.rename(pom_file)  # last: a pom means that the folder is complete
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    services = services_folder()
+    with locked(services / "jars.lock"), tempfile.TemporaryDirectory(dir=services) as work:
+        unfinished = Path(work) / name
+        (Path(work) / "pom.xml").write_text(pom)
+        run(
+            [
+                "mvn",
+                "-q",
+                "-B",
+                f"--file={work}/pom.xml",
+                "dependency:copy-dependencies",
+                "-DincludeScope=runtime",
+                f"-DoutputDirectory={unfinished}",
+            ]
+        )
+        if not folder.exists():
+            unfinished.rename(folder)
     return folder
 
 
-_POM = """<project xmlns="http://maven.apache.org/POM/4.0.0">
+_POM = """<project>
   <modelVersion>4.0.0</modelVersion>
   <groupId>cdc-sms</groupId><artifactId>test-servers</artifactId><version>1</version>
   <packaging>pom</packaging>
