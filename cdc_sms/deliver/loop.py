@@ -68,6 +68,7 @@ class DeliverLoop:
         self._bytes = 0
         self._owned: frozenset[int] = frozenset()
         self._commit_at_s = 0.0
+        self._lag: dict[int, int] = {}
         self.turned_at_s = clock.monotonic_s()
         self._consumer = join(on_assigned=self.assigned, on_revoked=self.revoked)
 
@@ -130,7 +131,8 @@ class DeliverLoop:
             else:
                 self._consumer.commit(offsets)
             self._offsets.committed(offsets)
-        for partition, lag in self._consumer.lag().items():
+        self._lag = self._consumer.lag()
+        for partition, lag in self._lag.items():
             self._metrics.outbox_lag.labels(str(partition)).set(lag)
 
     def _to_pause(self) -> frozenset[int]:
@@ -205,7 +207,7 @@ class DeliverLoop:
         return {
             **self._desk.describe(),
             "partitions": sorted(self._owned),
-            "lag": self._consumer.lag(),
+            "lag": self._lag,
         }
 
     def trouble(self) -> str | None:

@@ -16,7 +16,7 @@ from confluent_kafka import OFFSET_BEGINNING, KafkaError, KafkaException, Messag
 from confluent_kafka import Consumer as Client
 
 from cdc_sms.config.settings import KafkaSettings
-from cdc_sms.errors import BrokerUnavailable, CdcSmsError
+from cdc_sms.errors import BrokerUnavailable, CdcSmsError, SetupError
 from cdc_sms.kafka.commits import PendingCommits
 from cdc_sms.kafka.connection import (
     BrokerLink,
@@ -33,7 +33,7 @@ logger = logging.getLogger(__name__)
 
 MAX_RECORDS = 500
 MAX_BYTES = 4 * 1024 * 1024
-"""One poll hands out at most so many records, and stops after so many bytes."""
+"""One poll hands out at most so many records, and about so many bytes."""
 
 COMMIT_S = 5.0
 """How long a commit that is waited for may take; seconds."""
@@ -147,6 +147,7 @@ class Consumer:
         self._next: dict[int, int] = {}
         self._batch: list[Record] = []
         self._size = 0
+        self._largest = 1
         self._wanted_paused: frozenset[int] = frozenset()
         self._paused: set[int] = set()
         self._commits = PendingCommits()
@@ -188,8 +189,8 @@ class Consumer:
             timeout_s: how long to wait where nothing is ready; seconds.
 
         Returns:
-            Of each partition in the order of offsets; at most :data:`MAX_RECORDS`, and no more
-            once they have :data:`MAX_BYTES` together.
+            Of each partition in the order of offsets; at most :data:`MAX_RECORDS`, and about
+            :data:`MAX_BYTES` together.
 
         Raises:
             SetupError: the topic isn't there, or we may not read it or join the group.
@@ -198,11 +199,16 @@ class Consumer:
         """
         self._send_commits()
         more = self._fetch(1, timeout_s)
-        while more and len(self._batch) < MAX_RECORDS and self._size < MAX_BYTES:
-            more = self._fetch(_SLICE, 0)
+        while more and (room := self._room()) > 0:
+            more = self._fetch(room, 0)
         self._settle_trouble()
-        batch, self._batch, self._size = self._batch, [], 0
+        batch, self._batch, self._size, self._largest = self._batch, [], 0, 1
         return batch
+
+    def _room(self) -> int:
+        """Return how many more records to take: as if all were as large as the largest."""
+        by_size = (MAX_BYTES - self._size) // self._largest
+        return min(_SLICE, MAX_RECORDS - len(self._batch), by_size)
 
     def _fetch(self, count: int, timeout_s: float) -> bool:
         """Add what is ready to the batch; say whether there may be more."""
@@ -225,7 +231,9 @@ class Consumer:
         if is_new and record.partition in self._owned:
             self._next[record.partition] = record.offset + 1
             self._batch.append(record)
-            self._size += len(record.key or b"") + len(record.value or b"")
+            size = len(record.key or b"") + len(record.value or b"")
+            self._size += size
+            self._largest = max(self._largest, size)
 
     def _failed(self, error: KafkaError, message: Message) -> None:
         partition = message.partition()
@@ -485,8 +493,8 @@ class Consumer:
         """Judge an error that concerns no record: wait, fall back, or stop."""
         name = error.name()
         ours = classified(error, doing=f"Reading {self._topic} as {self._settings.deliver_group}")
-        if self._may_fall_back and _tells_an_old_broker(error):
-            self._falls_back = True
+        if _tells_an_old_broker(error):
+            self._note_old_broker(ours)
         elif name == "_MAX_POLL_EXCEEDED":
             logger.warning("poll.delayed", extra={"reason": ours.message})
         elif name == "UNKNOWN_TOPIC_OR_PART":
@@ -499,6 +507,16 @@ class Consumer:
         else:
             self._trouble.append(ours)
 
+    def _note_old_broker(self, error: CdcSmsError) -> None:
+        if self._may_fall_back:
+            self._falls_back = True
+        elif not self._falls_back:
+            self._trouble.append(
+                SetupError(
+                    error.message, hint="Set kafka.group_protocol to auto or classic, or upgrade."
+                )
+            )
+
     def _settle_trouble(self) -> None:
         if self._falls_back:
             self._fall_back()
@@ -509,7 +527,6 @@ class Consumer:
 
     def _fall_back(self) -> None:
         self._falls_back = self._may_fall_back = False
-        self._trouble.clear()  # the same again, in other words
         self._client.close()
         self._protocol = "classic"
         logger.info("group.downgraded", extra={"group_protocol": self._protocol})

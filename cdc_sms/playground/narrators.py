@@ -27,7 +27,7 @@ _STYLES = {
     "failed": "red",
 }
 _COUNTERS_WIDTH = 22
-_WIDTHS = {"id": 4, "recipient": 13, "status": 9, "tries": 5}
+_WIDTHS = {"id": 4, "recipient": 16, "status": 9, "tries": 5}
 _STATES = ("sending", "retrying", "scheduled", "in_doubt", "sent", "failed")
 
 

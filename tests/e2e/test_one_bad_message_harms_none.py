@@ -1,5 +1,6 @@
 from collections import Counter
 
+import psycopg
 from confluent_kafka import Producer
 from support.flow import Flow
 from support.waiting import until
@@ -50,12 +51,11 @@ def test_foreign_records_are_dead_lettered_byte_for_byte(flow: Flow) -> None:
 
 
 def test_row_that_the_application_holds_for_long_delays_no_other(flow: Flow) -> None:
-    import psycopg  # noqa: PLC0415
-
+    flow.start("capture")
     flow.insert(1)
+    until(lambda: len(flow.records("outbox")) == 1, within_s=30)
     with psycopg.connect(flow.database.dsn) as application:
         application.execute("SELECT * FROM sms FOR UPDATE")
-        flow.start("capture")
         flow.start("deliver")
         flow.insert(20)
         flow.await_statuses(pending=1, sent=20)

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from confluent_kafka import Consumer, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from cdc_sms.capture.loop import CaptureLoop
@@ -33,11 +33,13 @@ CREATE TABLE sms (
 PARTITIONS = 3
 
 
-def source_settings(database: PostgresDatabase) -> SourceSettings:
-    """Return the settings that reach a database as its superuser."""
+def source_settings(
+    database: PostgresDatabase, *, user: str | None = None, password: str | None = None
+) -> SourceSettings:
+    """Return the settings that reach a database as its superuser, or as another user."""
     server = database.server
-    dsn = f"postgresql://{server.user}@{server.host}:{server.port}/{database.name}"
-    return SourceSettings.model_validate({"dsn": dsn, "password": server.password})
+    dsn = f"postgresql://{user or server.user}@{server.host}:{server.port}/{database.name}"
+    return SourceSettings.model_validate({"dsn": dsn, "password": password or server.password})
 
 
 def table_settings(**changes: Any) -> TableSettings:
@@ -55,12 +57,13 @@ def capture_settings(database: PostgresDatabase, **changes: Any) -> CaptureSetti
 def postgres_source(
     database: PostgresDatabase,
     *,
+    source: SourceSettings | None = None,
     table: TableSettings | None = None,
     **capture: Any,
 ) -> PostgresSource:
     """Return the source of a test's database."""
     return PostgresSource(
-        source=source_settings(database),
+        source=source or source_settings(database),
         table=table or table_settings(),
         capture=capture_settings(database, **capture),
         clock=SystemClock(),
@@ -193,6 +196,7 @@ class Captured:
                 "bootstrap.servers": self.kafka.bootstrap,
                 "group.id": f"{self.prefix}.test",
                 "enable.auto.commit": "false",
+                "fetch.wait.max.ms": "10",
             }
         )
         try:
@@ -216,7 +220,13 @@ class Captured:
             seen[:] = self.keys()
             return expected(seen)
 
-        until(arrived, within_s=within_s, what=f"the right ids on {self.topic}", every_s=0.2)
+        until(
+            arrived,
+            within_s=within_s,
+            what=f"the right ids on {self.topic}",
+            ignoring=(KafkaException,),
+            every_s=0.2,
+        )
         return seen
 
     def confirmed(self) -> int:

@@ -64,6 +64,19 @@ def connect(settings: SourceSettings, *, replication: bool = False) -> Connectio
         return psycopg.connect("", autocommit=True, **options)
 
 
+def take_bytes_as_they_are(connection: Connection) -> None:
+    """Have a server without an encoding send its bytes unchecked.
+
+    Such a server may hold bytes that are no UTF-8, and would end the stream over them.
+
+    Raises:
+        SourceUnavailable: the connection was lost.
+    """
+    if connection.info.parameter_status("server_encoding") == "SQL_ASCII":
+        with errors_mapped("Setting the encoding"):
+            connection.execute("SET client_encoding TO 'SQL_ASCII'")
+
+
 @contextmanager
 def errors_mapped(doing: str) -> Iterator[None]:
     """Raise the driver's errors as ours.

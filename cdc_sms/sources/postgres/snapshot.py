@@ -14,7 +14,11 @@ from cdc_sms.model.captured_row import CapturedRow, CapturedTable, Transaction
 from cdc_sms.model.change_event import Operation
 from cdc_sms.model.position import Lsn
 from cdc_sms.sources.base import Batch
-from cdc_sms.sources.postgres.connection import Connection, errors_mapped
+from cdc_sms.sources.postgres.connection import (
+    Connection,
+    errors_mapped,
+    take_bytes_as_they_are,
+)
 from cdc_sms.sources.postgres.pgoutput import converters_of
 from cdc_sms.sources.postgres.slot import Catalogue, base_types
 from cdc_sms.sources.postgres.values import Converter, convert_one
@@ -70,6 +74,7 @@ class Snapshot:
         self._converters = converters_of(catalogue.columns, types)
         names = tuple(column.name for column in catalogue.columns)
         self._captured = CapturedTable(*self._table.schema_and_table, names, catalogue.key)
+        take_bytes_as_they_are(self._connection)
         self._wire = Wire(self._connection, doing="Reading the pending rows")
         self._wire.begin(self._command(names).as_bytes(self._connection))
 

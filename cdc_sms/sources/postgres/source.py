@@ -12,7 +12,12 @@ from cdc_sms.config.settings import CaptureSettings, SourceSettings, TableSettin
 from cdc_sms.errors import SourceError, SourceUnavailable
 from cdc_sms.model.clock import Clock
 from cdc_sms.sources.base import Batch, Found, Start
-from cdc_sms.sources.postgres.connection import WAL_SENDER_TIMEOUT_S, Connection, connect
+from cdc_sms.sources.postgres.connection import (
+    WAL_SENDER_TIMEOUT_S,
+    Connection,
+    connect,
+    take_bytes_as_they_are,
+)
 from cdc_sms.sources.postgres.pgoutput import Column, Decoder, status_update
 from cdc_sms.sources.postgres.slot import NewSlot, Slot, base_types
 from cdc_sms.sources.postgres.snapshot import BATCH_BYTES, BATCH_ROWS, Snapshot
@@ -75,6 +80,7 @@ class PostgresSource:
             if start is Start.NEW_SNAPSHOT and made is not None:
                 # before the next command on that connection, which ends what it exported
                 snapshot = opened.enter_context(closing(self._snapshot(made.snapshot)))
+            take_bytes_as_they_are(replication)
             wire = Wire(replication, doing="Reading PostgreSQL's log")
             wire.begin(self._slot.start_command())
             wire.await_start()

@@ -2,12 +2,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 from support.waiting import until
 
+from cdc_sms.config.settings import KafkaSettings
 from cdc_sms.playground.broker import GROUP_PROTOCOL, LIBRDKAFKA, EmbeddedBroker
+from cdc_sms.playground.embedded import LARGEST, embedded_servers
 
 TOPIC = "playground.outbox"
 PARTITIONS = 4
@@ -112,3 +115,29 @@ def test_broker_can_be_closed_twice() -> None:
 
     broker.close()
     broker.close()
+
+
+def test_broker_holds_as_many_records_as_the_demo_allows(tmp_path: Path) -> None:
+    with embedded_servers(tmp_path) as servers:
+        settings = KafkaSettings.model_validate(servers.kafka)
+        producer = Producer(
+            {
+                "bootstrap.servers": settings.bootstrap_servers,
+                "partitioner": "murmur2_random",
+                "compression.type": "none",
+            }
+        )
+        for key in range(LARGEST):
+            producer.produce(settings.outbox, key=f'{{"id":{key}}}', value=bytes(1500))
+            producer.poll(0)
+        assert producer.flush(60) == 0
+
+        reader = Consumer({"bootstrap.servers": settings.bootstrap_servers, "group.id": "reader"})
+        ends = [
+            reader.get_watermark_offsets(TopicPartition(settings.outbox, partition), timeout=10)
+            for partition in range(settings.partitions)
+        ]
+        reader.close()
+
+    assert [low for low, _ in ends] == [0] * settings.partitions
+    assert sum(high for _, high in ends) == LARGEST

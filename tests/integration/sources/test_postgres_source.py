@@ -1,9 +1,6 @@
 """PostgreSQL keeps the promises of a source, on the oldest and the newest server at hand."""
 
-import os
-import signal
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
 import psycopg
@@ -16,12 +13,7 @@ from support.servers.postgres import DebianPostgres, PostgresAddress
 from support.tcp_proxy import TcpProxy
 from support.waiting import still, until
 
-from cdc_sms.errors import (
-    NeedsPerson,
-    PositionLost,
-    SetupError,
-    SourceUnavailable,
-)
+from cdc_sms.errors import PositionLost, SetupError, SourceUnavailable
 from cdc_sms.model.captured_row import Undecodable
 from cdc_sms.sources.base import Found, HeldByAnother, LogState, Start
 from cdc_sms.sources.postgres import slot, source, watch
@@ -228,22 +220,261 @@ def test_a_user_without_rights_is_told_which(postgres_database: PostgresDatabase
     role = f"poor_{postgres_database.name}"
     created = sql.SQL("CREATE ROLE {} LOGIN PASSWORD 'secret'").format(sql.Identifier(role))
     postgres_database.execute(created)
-    reader = PostgresSource(
-        source=source_settings(postgres_database).model_copy(
-            update={
-                "dsn": postgres_database.dsn_of(role, "secret").replace(":secret", ""),
-                "password": type(source_settings(postgres_database).password)("secret"),
-            }
-        ),
-        table=table_settings(),
-        capture=source.CaptureSettings(slot=postgres_database.name),
-        clock=source_clock(),
-    )
+    as_role = source_settings(postgres_database, user=role, password="secret")
 
     with pytest.raises(SetupError) as caught:
-        reader.inspect()
+        postgres_source(postgres_database, source=as_role).inspect()
 
     postgres_database.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(role)))
     assert f"The user {role} may not replicate." in caught.value.message
     assert f"The user {role} may not read sms." in caught.value.message
     assert "GRANT SELECT" in caught.value.hint
+
+
+def test_a_wrong_password_is_a_finding_and_no_outage(business: PostgresBusiness) -> None:
+    wrong = source_settings(business.database, password="wrong")
+
+    with pytest.raises(SetupError, match="password authentication failed"):
+        postgres_source(business.database, source=wrong).inspect()
+
+
+def test_a_server_that_is_away_is_waited_for(business: PostgresBusiness) -> None:
+    nobody = source_settings(business.database).model_copy(
+        update={"dsn": "postgresql://postgres@127.0.0.1:1/postgres"}
+    )
+
+    with pytest.raises(SourceUnavailable, match="Connection refused"):
+        postgres_source(business.database, source=nobody).inspect()
+
+
+def test_who_may_not_make_the_publication_is_told_what_to_run(
+    postgres_database: PostgresDatabase,
+) -> None:
+    postgres_database.execute(TABLE)
+    role = f"reader_{postgres_database.name}"
+    name = sql.Identifier(role)
+    create = sql.SQL("CREATE ROLE {} LOGIN REPLICATION PASSWORD 'secret'")
+    postgres_database.execute(create.format(name))
+    postgres_database.execute(sql.SQL("GRANT SELECT ON sms TO {}").format(name))
+    as_role = source_settings(postgres_database, user=role, password="secret")
+    reader = postgres_source(postgres_database, source=as_role)
+
+    assert reader.inspect() == Found(LogState.ABSENT)
+    with pytest.raises(SetupError) as caught:
+        reader.acquire(Start.NEW_STREAM)
+
+    postgres_database.execute(sql.SQL("DROP OWNED BY {}").format(name))
+    postgres_database.execute(sql.SQL("DROP ROLE {}").format(name))
+    assert 'CREATE PUBLICATION "cdc_sms" FOR TABLE "public"."sms"' in caught.value.hint
+
+
+def test_a_word_that_the_status_column_cannot_hold_is_a_finding(
+    postgres_database: PostgresDatabase,
+) -> None:
+    postgres_database.execute(
+        "CREATE TABLE sms (id int PRIMARY KEY, recipient text, body text, status smallint)"
+    )
+    log = postgres_source(postgres_database).acquire(Start.NEW_SNAPSHOT)
+
+    with pytest.raises(SetupError, match="invalid input syntax for type smallint") as caught:
+        read_until(log, lambda batch: batch.ends_snapshot)
+
+    assert "[table.status]" in caught.value.hint
+    log.close()
+
+
+# What is lost
+
+
+def test_a_slot_whose_publication_was_dropped_is_lost(business: PostgresBusiness) -> None:
+    business.source().acquire(Start.NEW_STREAM).close()
+
+    business.database.execute("DROP PUBLICATION cdc_sms")
+
+    found = until(business.source().inspect, within_s=5, ignoring=(HeldByAnother,))
+    assert found == Found(LogState.LOST, "the publication was dropped")
+
+
+def test_a_publication_that_was_made_anew_behind_our_back_loses_the_position(
+    business: PostgresBusiness,
+) -> None:
+    business.source().acquire(Start.NEW_STREAM).close()
+    until(business.source().inspect, within_s=5, ignoring=(HeldByAnother,))
+    business.execute("DROP PUBLICATION cdc_sms")
+    business.execute("INSERT INTO sms (id) VALUES (1)")
+    business.execute("CREATE PUBLICATION cdc_sms FOR TABLE sms WITH (publish = 'insert')")
+
+    log = business.source().acquire(Start.STREAM)
+
+    with pytest.raises(PositionLost, match="does not exist"):
+        read_until(log, lambda batch: bool(batch.rows))
+    log.close()
+
+
+def test_a_slot_that_the_server_gave_up_is_lost_and_made_anew(
+    losing_postgres: PostgresAddress, run_id: str
+) -> None:
+    name = f"losing_{run_id}"
+    with psycopg.connect(losing_postgres.dsn, autocommit=True) as connection:
+        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    business = PostgresBusiness(PostgresDatabase(name, losing_postgres))
+    business.source().acquire(Start.NEW_STREAM).close()
+    business.execute("INSERT INTO sms (id) VALUES (1)")
+
+    def given_up() -> bool:
+        business.database.execute("SELECT pg_switch_wal()")
+        business.database.execute("INSERT INTO other VALUES (1)")
+        business.database.execute("CHECKPOINT")
+        return business.source().inspect() == Found(LogState.LOST, "wal_removed")
+
+    until(given_up, within_s=30, ignoring=(HeldByAnother,))
+    with pytest.raises(PositionLost):
+        business.source().acquire(Start.STREAM)
+    log = business.source().acquire(Start.NEW_SNAPSHOT)
+    batch = read_until(log, lambda batch: batch.ends_snapshot)
+    log.close()
+
+    assert ids(batch.rows) == [1]
+
+
+@pytest.fixture(scope="module")
+def losing_postgres() -> Iterator[PostgresAddress]:
+    """A server of our own that keeps next to nothing of its log for a slot."""
+    server = DebianPostgres()
+    server.name = "postgres-losing"
+    with server.borrowed() as address:
+        with psycopg.connect(address.dsn, autocommit=True) as connection:
+            connection.execute("ALTER SYSTEM SET max_slot_wal_keep_size = '1MB'")
+            connection.execute("SELECT pg_reload_conf()")
+        yield address
+
+
+# What is in the way, and what goes away
+
+
+def test_an_old_transaction_in_the_way_of_the_slot_is_named(
+    business: PostgresBusiness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(slot, "LOCK_TIMEOUT_S", 1)
+    with psycopg.connect(business.database.dsn) as old:
+        old.execute("INSERT INTO other VALUES (1)")
+
+        with pytest.raises(SourceUnavailable) as caught:
+            business.source().acquire(Start.NEW_STREAM)
+
+        assert f"the server's process {old.info.backend_pid}" in caught.value.message
+        assert business.source().inspect() == Found(LogState.ABSENT)
+    business.source().acquire(Start.NEW_STREAM).close()
+
+
+def test_a_reader_that_was_frozen_loses_the_slot(
+    business: PostgresBusiness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cdc_sms.sources.postgres.connection.WAL_SENDER_TIMEOUT_S", 1.0)
+    options = "?options=-c%20wal_sender_timeout%3D1s"
+    settings = source_settings(business.database)
+    hasty = settings.model_copy(update={"dsn": settings.dsn + options})
+    frozen = postgres_source(business.database, source=hasty).acquire(Start.NEW_STREAM)
+
+    other = acquired(business, Start.STREAM)
+
+    with pytest.raises(SourceUnavailable):
+        read_until(frozen, lambda batch: bool(batch.rows))
+    frozen.close()
+    other.close()
+
+
+@pytest.mark.parametrize("fault", ["deaf", "mute"])
+def test_a_link_that_went_silent_is_noticed(
+    fault: str,
+    business: PostgresBusiness,
+    postgres_proxy: TcpProxy,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(source, "SILENCE_S", 2.0)
+    monkeypatch.setattr(source, "STATUS_S", 0.5)
+    log = postgres_source(business.database.through(postgres_proxy)).acquire(Start.NEW_STREAM)
+    still(lambda: log.read(wait_s=0.1) is not None, for_s=3, what="an idle link")
+
+    getattr(postgres_proxy, fault)()
+
+    with pytest.raises(SourceUnavailable, match="nothing was heard"):
+        read_until(log, lambda batch: bool(batch.rows), within_s=5)
+    postgres_proxy.cut()
+    log.close()
+
+
+def test_a_server_that_works_in_silence_is_not_taken_for_dead(
+    business: PostgresBusiness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(source, "SILENCE_S", 0.05)
+    monkeypatch.setattr(source, "STATUS_S", 0.01)
+    monkeypatch.setattr(watch, "EVERY_S", 0.01)
+    log = business.source().acquire(Start.NEW_STREAM)
+    business.execute("INSERT INTO other SELECT generate_series(1, 1000000)")
+    business.execute("INSERT INTO sms (id) VALUES (1)")
+
+    batch = read_until(log, lambda batch: bool(batch.rows), within_s=30)
+
+    assert ids(batch.rows) == [1]
+    log.close()
+
+
+def test_a_cut_link_is_an_outage(business: PostgresBusiness, postgres_proxy: TcpProxy) -> None:
+    log = postgres_source(business.database.through(postgres_proxy)).acquire(Start.NEW_STREAM)
+
+    postgres_proxy.cut()
+
+    with pytest.raises(SourceUnavailable):
+        read_until(log, lambda batch: bool(batch.rows))
+    log.close()
+
+
+def test_a_killed_sender_is_an_outage(business: PostgresBusiness) -> None:
+    log = business.source().acquire(Start.NEW_STREAM)
+
+    business.database.execute(
+        "SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE slot_name = %s",
+        business.database.name,
+    )
+
+    with pytest.raises(SourceUnavailable):
+        read_until(log, lambda batch: bool(batch.rows))
+    log.close()
+
+
+def test_a_log_that_is_not_read_is_kept_alive(
+    business: PostgresBusiness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(source, "STATUS_S", 0.3)
+    settings = source_settings(business.database)
+    hasty = settings.model_copy(
+        update={"dsn": settings.dsn + "?options=-c%20wal_sender_timeout%3D1s"}
+    )
+    log = postgres_source(business.database, source=hasty).acquire(Start.NEW_STREAM)
+    business.execute("INSERT INTO sms (body) SELECT repeat('x', 1000) FROM generate_series(1, 9999)")
+
+    def kept_alive() -> bool:
+        log.keep_alive()
+        return True
+
+    still(kept_alive, for_s=3, every_s=0.1)
+
+    batch = read_until(log, lambda batch: len(batch.rows) == 9999)
+    assert batch.position is not None
+    log.close()
+
+
+def test_the_log_that_is_held_for_us_is_measured(
+    business: PostgresBusiness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch, "EVERY_S", 0.05)
+    log = business.source().acquire(Start.NEW_STREAM)
+    business.execute("INSERT INTO other SELECT generate_series(1, 100000)")
+
+    def measured() -> bool:
+        log.read(wait_s=0.05)
+        return (log.lag_bytes or 0) > 1_000_000
+
+    until(measured, within_s=10)
+    log.close()

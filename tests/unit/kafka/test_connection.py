@@ -18,6 +18,7 @@ from cdc_sms.errors import (
 from cdc_sms.kafka import connection
 from cdc_sms.kafka.connection import (
     RESERVED,
+    BrokerLink,
     ClientLog,
     Setting,
     admin_client,
@@ -177,3 +178,50 @@ def test_lines_that_are_no_news_are_logged_for_debugging_only(
         ClientLog().log(logging.ERROR, "%s [%s] %s", facility, "cdc-sms#1", line)
 
     assert [record.levelno for record in caplog.records] == [logging.DEBUG]
+
+
+def _events(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.message for record in caplog.records]
+
+
+ALL_DOWN = KafkaError(getattr(KafkaError, "_ALL_BROKERS_DOWN"))  # noqa: B009 - its only name
+ONE_DOWN = KafkaError(getattr(KafkaError, "_TRANSPORT"))  # noqa: B009 - the same
+UP = {"a:9092/1": {"state": "UP"}, "a:9092/bootstrap": {"state": "INIT"}}
+DOWN = {"a:9092/1": {"state": "TRY_CONNECT"}}
+
+
+def test_a_lost_link_is_said_once_at_its_start_and_once_at_its_end(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    link = BrokerLink("a:9092")
+
+    with caplog.at_level(logging.INFO):
+        for _ in range(3):
+            link.failed(ALL_DOWN)
+            link.seen(DOWN)
+        link.seen(UP)
+        link.seen(UP)
+
+    assert _events(caplog) == ["broker.lost", "broker.reached"]
+
+
+def test_one_broker_of_several_may_be_away() -> None:
+    link = BrokerLink("a:9092,b:9092")
+    link.seen(UP)
+
+    link.failed(ONE_DOWN)
+
+    assert link.is_up
+
+
+def test_a_link_is_up_only_while_a_broker_answers() -> None:
+    link = BrokerLink("a:9092")
+
+    states = [link.is_up]
+    link.seen(UP)
+    states.append(link.is_up)
+    link.failed(ALL_DOWN)
+    states.append(link.is_up)
+
+    assert states == [False, True, False]
+    assert link.was_up
