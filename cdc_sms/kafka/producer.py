@@ -156,7 +156,7 @@ class Producer:
         """Run the call-backs that are due; wait for the first of them.
 
         Returns:
-            How many ran.
+            How many events were served: call-backs, and the client library's own.
         """
         return self._client.poll(timeout_s)
 

@@ -18,10 +18,8 @@ class Lsn(int):
         Raises:
             LogDecodeError: the text has another form.
         """
-        high, slash, low = text.partition("/")
+        high, _slash, low = text.partition("/")
         try:
-            if not slash:
-                raise ValueError(text)
             return cls((int(high, 16) << 32) | int(low, 16))
         except ValueError as error:
             raise LogDecodeError(

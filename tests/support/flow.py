@@ -13,6 +13,7 @@ import psycopg
 import requests
 from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import AdminClient
+from psycopg import sql
 
 from cdc_sms.playground.provider import Simulator
 from support.commands import Command, Commands
@@ -110,7 +111,7 @@ class Flow:
             "CDC_SMS_PROVIDERS__JUSTSEND__KEY": KEY,
         }
         plain = url._replace(netloc=url.netloc.replace(f":{url.password}@", "@")).geturl()
-        name = f"flow_{prefix.replace('-', '_').replace('.', '_')}"
+        name = self.slot = f"flow_{prefix.replace('-', '_').replace('.', '_')}"
         settings = {
             "request_deadline_s": 2.0,
             "lease_s": 4.0,
@@ -192,6 +193,13 @@ class Flow:
             within_s=within_s,
             what=f"rows to be {wanted}",
             seen=self.statuses,
+        )
+
+    def publish(self) -> None:
+        """Make the publication that a connector reads, as its documentation says."""
+        name = sql.Identifier(self.slot)
+        self.database.execute(
+            sql.SQL("CREATE PUBLICATION {} FOR TABLE sms WITH (publish = 'insert')").format(name)
         )
 
     # ---- what is counted -----------------------------------------------------------------------

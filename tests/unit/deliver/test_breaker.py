@@ -99,11 +99,11 @@ def test_probe_closes_it_when_the_message_is_accepted_or_refused_for_good(
     breaker: Breaker, outcome: Sent | Failed
 ) -> None:
     opened(breaker).balance_answered(points=10)
-    assert breaker.state is BreakerState.PROBING
+    before = breaker.state
 
     breaker.note(outcome, probe=True)
 
-    assert breaker.state is BreakerState.CLOSED
+    assert (before, breaker.state) == (BreakerState.PROBING, BreakerState.CLOSED)
 
 
 def test_probe_that_fails_opens_it_again(breaker: Breaker) -> None:
@@ -116,13 +116,12 @@ def test_probe_that_fails_opens_it_again(breaker: Breaker) -> None:
 def test_account_failure_holds_until_the_balance_has_points(
     breaker: Breaker, clock: HandClock
 ) -> None:
-    assert not breaker.note(ACCOUNT, probe=False)
-    assert breaker.state is BreakerState.HELD
-
+    counted = breaker.note(ACCOUNT, probe=False)
     clock.s += 30
-    assert breaker.probe_in_s() == 0
-    assert not breaker.balance_answered(points=0)
-    assert breaker.state is BreakerState.HELD
+    due = breaker.probe_in_s()
+    empty = breaker.balance_answered(points=0)
+    still_held = breaker.state
+    topped_up = breaker.balance_answered(points=5)
 
-    assert breaker.balance_answered(points=5)
-    assert breaker.state is BreakerState.PROBING
+    assert (counted, due, empty, topped_up) == (False, 0, False, True)
+    assert (still_held, breaker.state) == (BreakerState.HELD, BreakerState.PROBING)

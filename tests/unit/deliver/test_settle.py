@@ -27,9 +27,9 @@ def routed(outcome: Outcome, *, attempts: int = 0, counted: bool = True) -> Rout
     )
 
 
-def settlement(outcome: Outcome | None, **changes: object) -> Settlement:
+def settlement(outcome: Outcome | None) -> Settlement:
     way = None if outcome is None else routed(outcome)
-    return replace(Settlement(claim(), outcome, way, NOW, 1), **changes)
+    return Settlement(claim(), outcome, way, NOW, 1)
 
 
 @pytest.mark.parametrize(
