@@ -369,8 +369,11 @@ class Consumer:
         """Have the partitions revoked, commit, leave the group.
 
         With a broker that doesn't answer it gives up after some seconds: the group then notices
-        by itself that the member is gone, and what was not committed comes again.
+        by itself that the member is gone, and what was not committed comes again. Closing twice
+        is allowed; polling afterwards is not.
         """
+        if self._is_closing:
+            return
         if self._owned:
             self._say_farewell(frozenset(self._owned), lost=False)
         try:

@@ -127,11 +127,12 @@ class SourcePromises:
         )
 
         batches: list[Batch] = []
-        until(
-            lambda: batches.append(log.read(wait_s=0.1)) or sum(len(b.rows) for b in batches) > 4999,  # type: ignore[func-returns-value]
-            within_s=20,
-            every_s=0,
-        )
+
+        def all_read() -> bool:
+            batches.append(log.read(wait_s=0.1))
+            return sum(len(batch.rows) for batch in batches) == 5000
+
+        until(all_read, within_s=20, every_s=0)
 
         *before, _last = [batch for batch in batches if batch.rows]
         in_between = batches[batches.index(before[0]) : batches.index(before[-1]) + 1]
@@ -218,6 +219,4 @@ class SourcePromises:
 
 def acquired(business: Business, start: Start) -> Log:
     """Acquire the log as soon as the server has noticed that the former reader is gone."""
-    return until(
-        lambda: business.source().acquire(start), within_s=5, ignoring=(HeldByAnother,)
-    )
+    return until(lambda: business.source().acquire(start), within_s=5, ignoring=(HeldByAnother,))

@@ -129,7 +129,7 @@ def test_configuration_and_commands_work_in_the_readmes_order(
                 what="one row sent and one failed",
             )
             listed = json.loads(run("cdc-sms dlq list --json", cwd=home, environment=environment))
-            place = f"{listed[0]['partition']}:{listed[0]['offset']}"
+            place = listed[0]["letter"]
             for command in commands(SHELL[3]):
                 shown = command.replace("0:42", place)
                 assert run(shown, cwd=home, environment=environment)

@@ -19,6 +19,9 @@ Connection = psycopg.Connection[tuple[Any, ...]]
 WAL_SENDER_TIMEOUT_S = 15.0
 """After so long without a word from us the server ends our stream: another reader may have it."""
 
+LOCK_TIMEOUT_S = 10
+"""How long anything waits for a lock: a new slot waits for transactions older than it; seconds."""
+
 _DEFAULTS: Mapping[str, str | int] = {
     "connect_timeout": 10,
     # a dead link is noticed within 30 s, also while nothing is sent
@@ -34,7 +37,7 @@ _DEFAULTS: Mapping[str, str | int] = {
 _SESSION = (
     "-c datestyle=ISO -c timezone=UTC -c intervalstyle=postgres -c extra_float_digits=1 "
     "-c bytea_output=hex -c statement_timeout=0 -c idle_in_transaction_session_timeout=0 "
-    f"-c wal_sender_timeout={WAL_SENDER_TIMEOUT_S * 1000:.0f}"
+    f"-c lock_timeout={LOCK_TIMEOUT_S}s -c wal_sender_timeout={WAL_SENDER_TIMEOUT_S * 1000:.0f}"
 )
 
 
@@ -126,7 +129,10 @@ _SINGLE: Mapping[str, tuple[type[CdcSmsError], str]] = {
     "55006": (HeldByAnother, "Nothing needs to be done: it takes over when the other one ends."),
     "55000": (PositionLost, "The slot is made anew, and pending rows are captured."),
     "55P02": (SetupError, _SERVER),
-    "55P03": (SourceUnavailable, "End the old transaction: capture goes on by itself."),
+    "55P03": (
+        SourceUnavailable,
+        "Nothing needs to be done once the lock is free: capture tries again.",
+    ),
     "53400": (SetupError, "Raise max_replication_slots and restart the server."),
 }
 """What single SQLSTATEs mean, whatever their class."""

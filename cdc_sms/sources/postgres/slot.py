@@ -22,9 +22,6 @@ from cdc_sms.sources.postgres.inspection import (
 from cdc_sms.sources.postgres.pgoutput import Column
 from cdc_sms.sources.postgres.values import FIRST_USER_TYPE
 
-LOCK_TIMEOUT_S = 10
-"""How long the creation of a slot waits for transactions that are older than it; seconds."""
-
 _OPTIONS_IN_BRACKETS = 150_000
 _FAILOVER_SLOTS = 170_000
 
@@ -184,7 +181,6 @@ class Slot:
         self._make_publication(connection)
         try:
             with errors_mapped(f"Making the replication slot {self._capture.slot}"):
-                replication.execute(sql.SQL("SET lock_timeout = {}").format(LOCK_TIMEOUT_S * 1000))
                 made = replication.execute(self._creation(replication, connection)).fetchone()
         except SourceUnavailable as error:
             if isinstance(error.__cause__, psycopg.errors.LockNotAvailable):

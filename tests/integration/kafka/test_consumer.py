@@ -352,7 +352,7 @@ def test_a_member_that_finds_no_broker_waits_and_then_reads(
 
 
 def test_a_commit_that_is_waited_for_gives_up_on_a_deaf_broker(
-    outbox: Outbox, join: Join, kafka_proxy: TcpProxy
+    outbox: Outbox, kafka_proxy: TcpProxy, join: Join
 ) -> None:
     outbox.put(4)
     through = outbox.settings.model_copy(update={"bootstrap_servers": kafka_proxy.address})
@@ -368,7 +368,7 @@ def test_a_commit_that_is_waited_for_gives_up_on_a_deaf_broker(
 
 
 def test_leaving_gives_up_on_a_deaf_broker(
-    outbox: Outbox, join: Join, kafka_proxy: TcpProxy, caplog: pytest.LogCaptureFixture
+    outbox: Outbox, kafka_proxy: TcpProxy, join: Join, caplog: pytest.LogCaptureFixture
 ) -> None:
     outbox.put(4)
     through = outbox.settings.model_copy(update={"bootstrap_servers": kafka_proxy.address})

@@ -127,7 +127,7 @@ def test_every_field_is_the_same(
     connect_server: ConnectAddress,
     topic_prefix: str,
 ) -> None:
-    postgres_database.execute(sql.SQL(TABLES))
+    postgres_database.execute(sql.Composed([sql.SQL(TABLES)]))
     captured = Captured(postgres_database, kafka_server, topic_prefix)
     captured.make_topic()
     settings = table_settings(name=table, key=KEYS[table], status=None)
@@ -136,7 +136,7 @@ def test_every_field_is_the_same(
     with captured.running(table=settings) as running:
         until(running.is_streaming, within_s=20, what="our reader to stream")
         with debezium(connect_server, postgres_database, other, table):
-            postgres_database.execute(sql.SQL(ROWS))
+            postgres_database.execute(sql.Composed([sql.SQL(ROWS)]))
             count = len(debezium_records("15", table))
             theirs = records_of(kafka_server, f"{other}.public.{table}", count)
             ours = records_of(kafka_server, captured.topic, count)

@@ -48,7 +48,9 @@ def await_confirmed(captured: Captured, position: int, within_s: float = 20) -> 
 
 def sample(running: Running, name: str, **labels: str) -> float:
     """Return a metric's value, as the role's own page shows it."""
-    wanted = name + ("{" + ",".join(f'{k}="{v}"' for k, v in labels.items()) + "}" if labels else "")
+    wanted = name + (
+        "{" + ",".join(f'{k}="{v}"' for k, v in labels.items()) + "}" if labels else ""
+    )
     lines = running.metrics.render("capture").decode().splitlines()
     return sum(float(line.split()[-1]) for line in lines if line.split()[0] == wanted)
 
@@ -161,7 +163,7 @@ def test_a_table_without_status_starts_at_the_present(
     with captured.running(table=table_settings(status=None)) as running:
         await_stream(running)
         captured.database.execute(INSERT, 11, 11)
-        captured.await_keys(lambda keys: bool(keys))
+        captured.await_keys(bool)
 
     assert captured.keys() == [11]
     assert captured.first_snapshot.complete
@@ -274,7 +276,7 @@ def test_a_first_snapshot_that_was_cut_short_is_repeated(
     captured.database.execute(INSERT, 1, 5_000)
     kafka_proxy.deaf()
     with captured.running(bootstrap=kafka_proxy.address) as running:
-        until(lambda: (running.loop.status()["unacknowledged_records"] or 0), within_s=20)
+        until(lambda: running.loop.status()["unacknowledged_records"] or 0, within_s=20)
     assert not captured.first_snapshot.complete
     kafka_proxy.restore()
 
@@ -358,9 +360,7 @@ def test_a_second_capture_stands_by_and_takes_over(
     assert events().count("capture.standing_by") == 1
 
 
-def test_a_stop_waits_for_what_kafka_still_owes(
-    captured: Captured, kafka_proxy: TcpProxy
-) -> None:
+def test_a_stop_waits_for_what_kafka_still_owes(captured: Captured, kafka_proxy: TcpProxy) -> None:
     with captured.running(bootstrap=kafka_proxy.address) as running:
         await_stream(running)
         kafka_proxy.delay(0.5)

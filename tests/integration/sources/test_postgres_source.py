@@ -16,7 +16,7 @@ from support.waiting import still, until
 from cdc_sms.errors import PositionLost, SetupError, SourceUnavailable
 from cdc_sms.model.captured_row import Undecodable
 from cdc_sms.sources.base import Found, HeldByAnother, LogState, Start
-from cdc_sms.sources.postgres import slot, source, watch
+from cdc_sms.sources.postgres import source, watch
 from cdc_sms.sources.postgres.source import PostgresSource
 
 
@@ -69,9 +69,9 @@ def test_the_publication_publishes_inserts_of_one_table_only(business: PostgresB
         "SELECT puballtables, pubinsert, pubupdate, pubdelete, pubtruncate, pubviaroot"
         " FROM pg_publication"
     ) == [(False, True, False, False, False, True)]
-    assert business.database.execute(
-        "SELECT schemaname, tablename FROM pg_publication_tables"
-    ) == [("public", "sms")]
+    assert business.database.execute("SELECT schemaname, tablename FROM pg_publication_tables") == [
+        ("public", "sms")
+    ]
 
 
 def test_the_slot_of_a_new_server_fails_over(postgres18_database: PostgresDatabase) -> None:
@@ -352,29 +352,28 @@ def losing_postgres() -> Iterator[PostgresAddress]:
 # What is in the way, and what goes away
 
 
-def test_an_old_transaction_in_the_way_of_the_slot_is_named(
-    business: PostgresBusiness, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(slot, "LOCK_TIMEOUT_S", 1)
+def with_options(database: PostgresDatabase, option: str) -> PostgresSource:
+    """Return a source whose sessions have an option of the server's set."""
+    settings = source_settings(database)
+    changed = {"dsn": f"{settings.dsn}?options=-c%20{option.replace('=', '%3D')}"}
+    return postgres_source(database, source=settings.model_copy(update=changed))
+
+
+def test_an_old_transaction_in_the_way_of_the_slot_is_named(business: PostgresBusiness) -> None:
     with psycopg.connect(business.database.dsn) as old:
         old.execute("INSERT INTO other VALUES (1)")
 
         with pytest.raises(SourceUnavailable) as caught:
-            business.source().acquire(Start.NEW_STREAM)
+            with_options(business.database, "lock_timeout=500ms").acquire(Start.NEW_STREAM)
 
         assert f"the server's process {old.info.backend_pid}" in caught.value.message
         assert business.source().inspect() == Found(LogState.ABSENT)
     business.source().acquire(Start.NEW_STREAM).close()
 
 
-def test_a_reader_that_was_frozen_loses_the_slot(
-    business: PostgresBusiness, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("cdc_sms.sources.postgres.connection.WAL_SENDER_TIMEOUT_S", 1.0)
-    options = "?options=-c%20wal_sender_timeout%3D1s"
-    settings = source_settings(business.database)
-    hasty = settings.model_copy(update={"dsn": settings.dsn + options})
-    frozen = postgres_source(business.database, source=hasty).acquire(Start.NEW_STREAM)
+def test_a_reader_that_was_frozen_loses_the_slot(business: PostgresBusiness) -> None:
+    hasty = with_options(business.database, "wal_sender_timeout=1s")
+    frozen = hasty.acquire(Start.NEW_STREAM)
 
     other = acquired(business, Start.STREAM)
 
@@ -447,12 +446,10 @@ def test_a_log_that_is_not_read_is_kept_alive(
     business: PostgresBusiness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(source, "STATUS_S", 0.3)
-    settings = source_settings(business.database)
-    hasty = settings.model_copy(
-        update={"dsn": settings.dsn + "?options=-c%20wal_sender_timeout%3D1s"}
+    log = with_options(business.database, "wal_sender_timeout=1s").acquire(Start.NEW_STREAM)
+    business.execute(
+        "INSERT INTO sms (body) SELECT repeat('x', 1000) FROM generate_series(1, 9999)"
     )
-    log = postgres_source(business.database, source=hasty).acquire(Start.NEW_STREAM)
-    business.execute("INSERT INTO sms (body) SELECT repeat('x', 1000) FROM generate_series(1, 9999)")
 
     def kept_alive() -> bool:
         log.keep_alive()
