@@ -193,7 +193,7 @@ class BusinessTable:
 
     def key_values(self, key: Key) -> str:
         """Return the key as the ledger keeps it, for :meth:`key_of`."""
-        return orjson.dumps([canonical(value) for value in key]).decode()
+        return orjson.dumps([_parameter(value) for value in key]).decode()
 
     def keys_of(self, connection: Connection, texts: Sequence[str]) -> list[Key]:
         """Return the typed keys of what :meth:`key_values` wrote, in the same order."""

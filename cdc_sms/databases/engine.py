@@ -5,13 +5,15 @@ table of rows that a statement works on (:func:`rows_of`), the snapshot that a r
 (:func:`snapshot`), insert-if-absent and the classification of errors.
 """
 
-import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import orjson
 import psycopg
+from psycopg.abc import Buffer
+from psycopg.types.datetime import TimestampLoader, TimestamptzLoader
 from sqlalchemy import (
     BindParameter,
     ColumnElement,
@@ -51,6 +53,10 @@ _MAPPING = frozenset({"42703", "42P01", "3F000"})
 
 class RowRefused(DatabaseError):  # noqa: N818 - what the database did, not an error of ours
     """A statement on business rows was refused: lock time-out, trigger, constraint, type."""
+
+
+class LockTimeout(RowRefused):
+    """Someone else held a lock for longer than we wait."""
 
 
 class RepeatTransaction(DatabaseError):  # noqa: N818 - what is to be done
@@ -105,8 +111,35 @@ def open_engine(source: SourceSettings, ledger: LedgerSettings, *, role: str = "
             (milliseconds,),
         )
         connection.autocommit = False
+        for name, loader in (("timestamptz", _AwareLoader), ("timestamp", _PlainLoader)):
+            connection.adapters.register_loader(name, loader)
 
     return engine
+
+
+FAR_PAST = datetime(2, 1, 1)  # noqa: DTZ001 - a bound in any zone
+FAR_FUTURE = datetime(9998, 12, 31)  # noqa: DTZ001 - a bound in any zone
+
+
+class _PlainLoader(TimestampLoader):
+    """Reads times that Python has none for, ``infinity`` among them, as a bound."""
+
+    def load(self, data: Buffer) -> datetime:
+        try:
+            return super().load(data)
+        except psycopg.DataError:
+            return FAR_PAST if bytes(data).startswith(b"-") or b"BC" in bytes(data) else FAR_FUTURE
+
+
+class _AwareLoader(TimestamptzLoader):
+    """The same for times with a zone."""
+
+    def load(self, data: Buffer) -> datetime:
+        try:
+            return super().load(data)
+        except psycopg.DataError:
+            past = bytes(data).startswith(b"-") or b"BC" in bytes(data)
+            return (FAR_PAST if past else FAR_FUTURE).replace(tzinfo=UTC)
 
 
 def in_transaction(engine: Engine, work: Callable[[Connection], Result]) -> Result:
@@ -131,6 +164,8 @@ def in_transaction(engine: Engine, work: Callable[[Connection], Result]) -> Resu
                 raise
         except exc.SQLAlchemyError as error:
             ours = classified(error)
+            if isinstance(ours, LockTimeout):
+                raise DatabaseUnavailable(ours.message, hint=ours.hint) from error
             if last or not isinstance(ours, RepeatTransaction):
                 raise ours from error
     raise AssertionError("the last round returns or raises")
@@ -172,6 +207,11 @@ def classified(error: exc.SQLAlchemyError) -> CdcSmsError:
         return MappingError(
             f"A mapped table or column is not in the database ({said}).",
             hint="Compare [table] in the configuration with the table, or run 'cdc-sms migrate'.",
+        )
+    if state == "55P03":
+        return LockTimeout(
+            f"A lock was held for longer than ledger.lock_timeout_s ({said}).",
+            hint="It is tried again by itself; look for long transactions on the database.",
         )
     if state:
         return RowRefused(
@@ -271,8 +311,3 @@ class Snapshot:
         if full < self.xmin:
             return True
         return full < self.xmax and full not in self.in_progress
-
-
-def jitter() -> random.Random:
-    """Return a source of jitter seeded by the operating system."""
-    return random.Random()  # noqa: S311 - spreads load, guards nothing

@@ -23,6 +23,10 @@ FAR_AHEAD = timedelta(hours=1)
 """A message that waits longer for its date lets its offset go; the keeper emits it then."""
 
 
+MOMENT_S = 0.01
+"""What a wait for a moment is longer than the moment, so that it has passed then; seconds."""
+
+
 @dataclass(frozen=True, slots=True)
 class Finished:
     """The record's offset may go; ``how`` is from a closed set."""
@@ -89,6 +93,8 @@ class Rules:
         token: of the claims that may be taken now.
         lease_until_s: of these, on the monotonic clock.
         may_claim: False while a hold is in force.
+        may_take_over: False until the database has been reachable for a grace: after an outage
+            whoever holds a claim that ran out meanwhile must first have had time to settle it.
     """
 
     status: StatusSettings | None
@@ -96,6 +102,7 @@ class Rules:
     token: str
     lease_until_s: float
     may_claim: bool
+    may_take_over: bool = True
 
 
 @dataclass(slots=True)
@@ -178,7 +185,7 @@ def _without_row(
         case State.FAILED:
             return _owes(look, message)
         case State.SENDING if not _lease_is_over(message, now, rules):
-            return Wait(look, "claimed", _until(_lease_end(message, rules), now))
+            return _wait_for_claim(look, message, now, rules)
         case State.SENDING:
             changed.append(_taken_over(message, now, rules))
             return Wait(look, "claimed", 0.0)
@@ -210,8 +217,7 @@ def _current(
         return Decision(_claimed(look, message, row, rules), changed)  # COMMIT's reply was lost
     if message.state is State.SENDING:
         if not _lease_is_over(message, now, rules):
-            wait = Wait(look, "claimed", _until(_lease_end(message, rules), now))
-            return Decision(wait, changed)
+            return Decision(_wait_for_claim(look, message, now, rules), changed)
         message = _taken_over(message, now, rules)
         changed.append(message)
     result, after = _open(look, message, row, row_is_locked=row_is_locked, now=now, rules=rules)
@@ -356,11 +362,16 @@ def _lease_end(message: Delivery, rules: Rules) -> datetime:
 
 
 def _lease_is_over(message: Delivery, now: datetime, rules: Rules) -> bool:
-    return _lease_end(message, rules) < now
+    return rules.may_take_over and _lease_end(message, rules) < now
+
+
+def _wait_for_claim(look: Look, message: Delivery, now: datetime, rules: Rules) -> Wait:
+    left_s = _until(_lease_end(message, rules), now)
+    return Wait(look, "claimed", left_s if left_s > MOMENT_S else None)
 
 
 def _until(moment: datetime, now: datetime) -> float:
-    return max(0.0, (moment - now).total_seconds()) + 0.01
+    return max(0.0, (moment - now).total_seconds()) + MOMENT_S
 
 
 # ---- reading, locking, writing -------------------------------------------------------------------
@@ -401,7 +412,13 @@ class Claims:
         self._settings = settings
 
     def take(
-        self, looks: Sequence[Look], *, token: str, lease_until_s: float, probing: bool
+        self,
+        looks: Sequence[Look],
+        *,
+        token: str,
+        lease_until_s: float,
+        probing: bool,
+        may_take_over: bool = True,
     ) -> Taken:
         """Look at keys and claim what may be sent.
 
@@ -410,6 +427,7 @@ class Claims:
             token: fresh; the same again when a transaction is repeated after a lost COMMIT.
             lease_until_s: on the monotonic clock, counted from before this call.
             probing: one message is to be sent although the provider is held.
+            may_take_over: see :class:`Rules`.
 
         Raises:
             DatabaseUnavailable: repeat the call with the same token: it finds its own claims.
@@ -423,6 +441,7 @@ class Claims:
                 token=token,
                 lease_until_s=lease_until_s,
                 may_claim=probing or not holds,
+                may_take_over=may_take_over,
             )
             return Taken(self._look(connection, looks, rules), holds)
 

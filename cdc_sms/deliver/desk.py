@@ -14,14 +14,15 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import Connection, Engine
 
 from cdc_sms.config.settings import DeliverSettings
-from cdc_sms.databases.engine import in_transaction
+from cdc_sms.databases.engine import RowRefused, in_transaction
 from cdc_sms.databases.ledger import HOLD_PREFIX, Ledger
 from cdc_sms.deliver.breaker import Breaker, BreakerState
-from cdc_sms.deliver.claim import Claim, Claims, Finished, OwesDeadLetter, Result, Wait
+from cdc_sms.deliver.claim import Claim, Claims, Finished, OwesDeadLetter, Result, Taken, Wait
 from cdc_sms.deliver.dead_letters import DeadLetters, LetterRefused, Spoilt, SpoiltAcknowledged
 from cdc_sms.deliver.intake import Look
 from cdc_sms.deliver.keeper import Keeper
@@ -45,7 +46,7 @@ LETTER_PAUSE_S = 5.0
 
 WAITING_REASONS = (
     "in_line", "breaker", "held", "sending", "claimed", "retrying", "in_doubt", "scheduled",
-    "not_visible", "row_locked", "row_changed", "ledger_locked", "dead_letter", "again",
+    "not_visible", "row_locked", "row_changed", "ledger_locked", "dead_letter", "again", "refused",
 )  # fmt: skip
 """What an unfinished record may wait for: the closed set of the gauges' labels."""
 
@@ -155,6 +156,7 @@ class Desk:
         self._publish_hold: str | None = None
         self._backoff = Backoff(first_s=0.2, limit_s=5.0, random_source=random_source)
         self._database_rests_until_s = 0.0
+        self._healthy_since_s = clock.monotonic_s()
         self._keep_at_s = 0.0
         self._measure_at_s = 0.0
 
@@ -260,6 +262,7 @@ class Desk:
         else:
             if self.database_is_away:
                 _log.info("database.regained")
+                self._healthy_since_s = self._clock.monotonic_s()
             self._backoff.reset()
             self._database_rests_until_s = 0.0
 
@@ -385,6 +388,18 @@ class Desk:
             self._breaker.hold(str(held.get("code", "")))
         for result in taken.results:
             self._route(result)
+
+    def _take_claims(self, looks: list[Look], **how: Any) -> Taken:
+        """Claim the set; where the database refuses it, one by one, so that one harms none."""
+        try:
+            return self._claims.take(looks, **how)
+        except RowRefused as error:
+            if len(looks) == 1:
+                facts = {"offset": looks[0].place.offset, "why": error.message}
+                _log.error("look.refused", extra={"partition": looks[0].place.partition, **facts})
+                return Taken([Wait(looks[0], "refused")], {})
+        taken = [self._take_claims([look], **how) for look in looks]
+        return Taken([result for one in taken for result in one.results], taken[-1].holds)
 
     def _allowance(self) -> int:
         """Return how many looks may be taken now."""

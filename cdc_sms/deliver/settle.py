@@ -177,8 +177,8 @@ def settled(before: Delivery, settlement: Settlement, now: datetime, provider: s
         provider=provider,
         segments=settlement.segments,
         failure_class=_class_of(outcome),
-        failure_code=outcome.code,
-        failure_text=outcome.text,
+        failure_code=_clean(outcome.code, 100),
+        failure_text=_clean(outcome.text, 1000),
         first_failed_at=before.first_failed_at or now,
         last_failed_at=now,
     )
@@ -220,7 +220,7 @@ def _sent(before: Delivery, settlement: Settlement, now: datetime, provider: str
         claim_token=None,
         lease_until=None,
         provider=provider,
-        provider_message_id=settlement.outcome.provider_message_id,
+        provider_message_id=_clean(settlement.outcome.provider_message_id, 200),
         segments=settlement.segments,
         accepted_at=now,
         due_at=now,
@@ -236,6 +236,11 @@ def _with_letter(message: Delivery, letter: Acknowledged, now: datetime) -> Deli
     return replace(
         message, dlq_partition=letter.partition, dlq_offset=letter.offset, changed_at=now
     )
+
+
+def _clean(said: str | None, limit: int) -> str | None:
+    """Return what the provider said as the ledger can keep it, whatever it said."""
+    return None if said is None else said.replace("\0", "")[:limit]
 
 
 def _class_of(outcome: Failed | InDoubt) -> str:
@@ -259,8 +264,10 @@ def _attempt(settlement: Settlement, now: datetime, provider: str) -> AttemptRow
         started_at=settlement.started_at,
         finished_at=now,
         outcome=outcome_name(outcome),
-        code=None if isinstance(outcome, Sent) else outcome.code,
-        text=None if isinstance(outcome, Sent) else outcome.text,
+        code=None if isinstance(outcome, Sent) else _clean(outcome.code, 100),
+        text=None if isinstance(outcome, Sent) else _clean(outcome.text, 1000),
         provider=provider,
-        provider_message_id=outcome.provider_message_id if isinstance(outcome, Sent) else None,
+        provider_message_id=(
+            _clean(outcome.provider_message_id, 200) if isinstance(outcome, Sent) else None
+        ),
     )

@@ -7,13 +7,20 @@ from dataclasses import dataclass
 
 from cdc_sms.deliver.intake import Look
 
-_FIRST_S = {"not_visible": 0.005, "row_locked": 0.25, "ledger_locked": 0.05, "held": 1.0}
-_LONGEST_S = {"not_visible": 1.0, "row_locked": 5.0, "ledger_locked": 1.0}
+_FIRST_S = {
+    "not_visible": 0.005,
+    "row_locked": 0.25,
+    "ledger_locked": 0.05,
+    "held": 1.0,
+    "refused": 5.0,
+}
+_LONGEST_S = {"not_visible": 1.0, "row_locked": 5.0, "ledger_locked": 1.0, "refused": 300.0}
 
 
 def pause_s(reason: str, looks: int) -> float:
     """Return how long a look that can't know better waits: doubling, capped; seconds."""
-    return min(_LONGEST_S.get(reason, 5.0), _FIRST_S.get(reason, 0.25) * 2.0 ** min(looks, 16))
+    first_s, longest_s = _PAUSES_S.get(reason, _USUAL_S)
+    return min(longest_s, first_s * 2.0 ** min(looks, 16))
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,11 +10,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, exc
 
 from cdc_sms.config.settings import StatusSettings
 from cdc_sms.databases.business_table import BusinessRow, BusinessTable, Key, RowWrite
+from cdc_sms.databases.engine import RowRefused, classified
 from cdc_sms.databases.ledger import Delivery
+from cdc_sms.errors import MappingError, SetupError
 from cdc_sms.model.message import trace_id
 from cdc_sms.model.state import State
 
@@ -100,8 +102,30 @@ class WriteBack:
             The messages in the same order, with the word that the row has now, or owed.
         """
         status = self._table.status
-        if status is None:
+        if status is None or not owing:
             return [entry.message for entry in owing]
+        try:
+            with connection.begin_nested():
+                return self._apply(connection, owing, status, now, locked)
+        except exc.SQLAlchemyError as error:
+            ours = classified(error)
+            if not isinstance(ours, RowRefused | MappingError | SetupError):
+                raise
+        # the table as a whole can't be written now: what was sent is settled all the same
+        words = [word_of(o.message, status) for o in owing]
+        return [
+            o.message if word is None else _owed(o.message, word, now)
+            for o, word in zip(owing, words, strict=True)
+        ]
+
+    def _apply(
+        self,
+        connection: Connection,
+        owing: Sequence[Owing],
+        status: StatusSettings,
+        now: datetime,
+        locked: Mapping[Key, BusinessRow] | None,
+    ) -> list[Delivery]:
         wanted = {o.message.id: word_of(o.message, status) for o in owing}
         keys = sorted({o.key for o in owing if wanted[o.message.id] is not None})
         rows = self._table.lock(connection, keys) if locked is None else locked

@@ -328,7 +328,6 @@ class Consumer:
         partitions = frozenset(named.partition for named in assigned)
         self._may_fall_back = False
         self._take(partitions)
-        logger.info("partitions.assigned", extra={"partitions": sorted(partitions)})
         self._on_assigned(partitions)
 
     def _go(self, revoked: list[TopicPartition], *, lost: bool) -> None:
@@ -340,9 +339,6 @@ class Consumer:
         self._let_go(partitions)
 
     def _say_farewell(self, partitions: frozenset[int], *, lost: bool) -> None:
-        logger.info(
-            "partitions.revoked", extra={"partitions": sorted(partitions), "are_lost": lost}
-        )
         self._is_in_callback = True
         try:
             self._on_revoked(partitions, lost=lost)

@@ -3,7 +3,7 @@
 import hashlib
 from dataclasses import dataclass, field
 from datetime import date, datetime, time
-from decimal import Decimal
+from decimal import Context, Decimal
 from urllib.parse import quote
 from uuid import UUID
 
@@ -11,6 +11,8 @@ from cdc_sms.model.recipient import Recipient, SmsText
 
 MAX_ID_BYTES = 200
 """Longer ids are hashed; MySQL's index limit for a binary text is far above it."""
+
+_EXACT = Context(prec=150_000)  # digits, more than any column has: the default rounds at 28
 
 
 def canonical(value: object) -> str:
@@ -32,7 +34,7 @@ def canonical(value: object) -> str:
         case UUID():
             return str(value)
         case Decimal():
-            return format(value.normalize(), "f")
+            return format(value.normalize(_EXACT), "f")
         case datetime():
             text = value.strftime("%Y-%m-%dT%H:%M:%S.%f")
             return text if value.tzinfo is None else f"{text}Z"
@@ -45,8 +47,11 @@ def canonical(value: object) -> str:
 
 
 def key_text(table: str, key: tuple[object, ...]) -> str:
-    """Return the canonical text of a row's key: ``sms/4711``, ``sms/PL/4711``."""
-    return "/".join([table, *(quote(canonical(value), safe=" :+") for value in key)])
+    """Return the canonical text of a row's key: ``sms/4711``, ``sms/PL/4711``.
+
+    One that is too long for an index is hashed; the ledger keeps the clear key beside it.
+    """
+    return _short("/".join([table, *(quote(canonical(value), safe=" :+") for value in key)]))
 
 
 def message_id(key: str, created_at: object) -> str:
@@ -56,7 +61,10 @@ def message_id(key: str, created_at: object) -> str:
         key: from :func:`key_text`.
         created_at: the column's value; None where it is NULL or not mapped.
     """
-    identity = f"{key}@{'' if created_at is None else canonical(created_at)}"
+    return _short(f"{key}@{'' if created_at is None else canonical(created_at)}")
+
+
+def _short(identity: str) -> str:
     if len(identity.encode()) <= MAX_ID_BYTES:
         return identity
     return "sha256:" + hashlib.sha256(identity.encode()).hexdigest()

@@ -136,8 +136,9 @@ def test_configuration_and_commands_work_in_the_readmes_order(
         finally:
             process.terminate()
             process.wait(60)
+        accepted = [message.text for message in provider.accepted()]
     assert process.returncode == 0
-    assert [message.text for message in provider.accepted()] == ["hello"]
+    assert accepted == ["hello"]
 
 
 def test_links_lead_somewhere() -> None:

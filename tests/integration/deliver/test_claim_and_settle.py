@@ -15,6 +15,7 @@ from cdc_sms.databases.migrations import VERSION_TABLE
 from cdc_sms.databases.schema import metadata
 from cdc_sms.deliver.claim import Claim, Finished, OwesDeadLetter, Wait
 from cdc_sms.deliver.settle import Acknowledged
+from cdc_sms.errors import DatabaseUnavailable
 from cdc_sms.model.outcome import Failed, FailureClass, InDoubt, Sent
 from cdc_sms.model.state import DeadLetterClass, State
 
@@ -348,4 +349,95 @@ def test_enum_status_column_takes_its_words(postgres_database: PostgresDatabase)
     desk.settle(desk.claim(1), Sent("1"))
 
     assert postgres_database.execute("SELECT status::text FROM sms") == [("sent",)]
+    desk.engine.dispose()
+
+
+def test_outcome_never_depends_on_the_business_table(desk: Bench) -> None:
+    key = desk.insert()
+    claims = desk.claim(key)
+    desk.database.execute("ALTER TABLE sms DROP COLUMN provider_message_id")
+
+    [result] = desk.settle(claims, Sent("912345"))
+
+    assert isinstance(result, Finished)
+    state = desk.state(claims[0].message.id)
+    assert (state["state"], state["owes_write"]) == ("sent", True)
+    assert state["provider_message_id"] == "912345"
+
+
+def test_key_that_is_too_long_for_an_index_is_hashed(postgres_database: PostgresDatabase) -> None:
+    settings = TableSettings.model_validate(
+        {
+            "name": "sms",
+            "columns": {"key": "name", "recipient": "phone", "text": "body", "status": "status"},
+        }
+    )
+    desk = bench(
+        postgres_database,
+        create="CREATE TABLE sms (name text PRIMARY KEY, phone text, body text,"
+        " status text DEFAULT 'pending')",
+        table=settings,
+    )
+    names = [f"{n}/ä'@" + "x" * 1500 for n in range(2)]
+    for name in names:
+        postgres_database.execute("INSERT INTO sms VALUES (%s, '+48600100200', 'x')", name)
+
+    claims = desk.claim(*names)
+    desk.settle(claims, Sent("1"))
+
+    assert postgres_database.execute("SELECT DISTINCT status FROM sms") == [("sent",)]
+    assert len({claim.message.id for claim in claims}) == 2
+    desk.engine.dispose()
+
+
+@pytest.mark.parametrize("moment", ["infinity", "-infinity", "0044-03-15 BC", "12026-01-01"])
+def test_time_that_python_has_none_for_stops_nothing(desk: Bench, moment: str) -> None:
+    key = desk.insert()
+    desk.database.execute("UPDATE sms SET created_at = %s WHERE id = %s", moment, key)
+
+    desk.settle(desk.claim(key), Sent("1"))
+
+    assert desk.database.execute("SELECT status FROM sms") == [("sent",)]
+
+
+def test_ledger_row_that_another_member_holds_too_long_is_waited_for(desk: Bench) -> None:
+    key = desk.insert()
+    claims = desk.claim(key)
+
+    with psycopg.connect(desk.database.dsn) as member:
+        member.execute("SELECT * FROM cdc_sms_delivery FOR UPDATE")
+        with pytest.raises(DatabaseUnavailable):
+            desk.settle(claims, Sent("1"))
+
+    [result] = desk.settle(claims, Sent("1"))
+    assert isinstance(result, Finished)
+
+
+def test_bytes_and_uuid_keys_find_their_rows_again_for_an_owed_write(
+    postgres_database: PostgresDatabase,
+) -> None:
+    settings = TableSettings.model_validate(
+        {
+            "name": "sms",
+            "columns": {
+                "key": ["a", "b"], "recipient": "phone", "text": "body", "status": "status",
+            },
+        }
+    )  # fmt: skip
+    desk = bench(
+        postgres_database,
+        create="CREATE TABLE sms (a bytea, b uuid, phone text, body text,"
+        " status text DEFAULT 'pending', PRIMARY KEY (a, b))",
+        table=settings,
+    )
+    key = (b"\x00\xff", uuid.uuid4())
+    postgres_database.execute("INSERT INTO sms VALUES (%s, %s, '+48600100200', 'x')", *key)
+    claims = desk.claim(key)
+    with psycopg.connect(postgres_database.dsn) as application:
+        application.execute("SELECT * FROM sms FOR UPDATE")
+        desk.settle(claims, Sent("1"))
+
+    until(lambda: desk.settles.write_owed(limit=10) == 1, within_s=10)
+
+    assert postgres_database.execute("SELECT status FROM sms") == [("sent",)]
     desk.engine.dispose()

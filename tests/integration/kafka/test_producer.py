@@ -159,7 +159,7 @@ def test_answers_that_are_lost_double_nothing(
     kafka_proxy.mute()
     for _ in range(10):
         producer.produce(topic, key=b"k", value=b"v", on_delivery=deliveries.append)
-    until(lambda: _end(kafka_server, topic, first.partition) == 11, within_s=20)
+    until(lambda: _end(kafka_server, topic, first.partition) > 1, within_s=20)
     kafka_proxy.drop_connections()
     kafka_proxy.restore()
     await_deliveries(producer, deliveries, 10)

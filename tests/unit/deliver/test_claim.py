@@ -70,6 +70,16 @@ def test_claim_that_ran_out_is_in_doubt_and_pauses() -> None:
     assert (doubtful.state, doubtful.doubts, doubtful.claim_token) == (State.IN_DOUBT, 1, None)
 
 
+def test_claim_that_ran_out_in_an_outage_is_not_taken_over_before_its_owner_could_settle() -> None:
+    abandoned = message(State.SENDING, lease_until=LEASE_OVER)
+
+    decision = decided([abandoned], row(word="sending"), may_take_over=False)
+
+    assert isinstance(decision.result, Wait)
+    assert decision.result.reason == "claimed"
+    assert decision.changed == []
+
+
 def test_message_in_doubt_once_is_sent_again_under_resend() -> None:
     doubtful = message(State.IN_DOUBT, doubts=1, row_word="sending")
 
