@@ -7,14 +7,15 @@ from dataclasses import dataclass
 
 from cdc_sms.deliver.intake import Look
 
-_FIRST_S = {
-    "not_visible": 0.005,
-    "row_locked": 0.25,
-    "ledger_locked": 0.05,
-    "held": 1.0,
-    "refused": 5.0,
+_PAUSES_S = {
+    "not_visible": (0.005, 1.0),
+    "row_locked": (0.25, 5.0),
+    "ledger_locked": (0.05, 1.0),
+    "held": (1.0, 5.0),
+    "refused": (5.0, 300.0),
 }
-_LONGEST_S = {"not_visible": 1.0, "row_locked": 5.0, "ledger_locked": 1.0, "refused": 300.0}
+_USUAL_S = (0.25, 5.0)
+"""By reason, the first pause and the longest; seconds."""
 
 
 def pause_s(reason: str, looks: int) -> float:
