@@ -189,6 +189,8 @@ class Desk:
         """
         settled = threading.Event()
         self._inbox.put(_Dropped(partitions, settled))
+        if not self._thread.is_alive():  # stopped: there is nothing in flight, or it is left
+            settled.set()
         return settled
 
     def stop(self) -> None:

@@ -1,9 +1,11 @@
 """The demo's story: what is done to the flow, act by act, and what one waits to see each time."""
 
+import socket
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
+from urllib.parse import urlsplit
 
 from cdc_sms.model.state import State
 from cdc_sms.playground.configuration import SENDERS
@@ -162,14 +164,15 @@ class Story:
             "deliver pauses.",
         )
         letters = len(self._glance.dead_letters)
-        outage_s = _UNAVAILABLE_S + _REFUSED_S
-        selling = self._selling(self._plan.outage, rate=self._plan.outage / outage_s)
+        planned_s = _UNAVAILABLE_S + _REFUSED_S
+        # all is inserted a little before the end, so that the end is seen when it comes
+        selling = self._selling(self._plan.outage, rate=self._plan.outage / (0.9 * planned_s))
         began_s = time.monotonic()
         self._stage.provider.outage(unavailable_s=_UNAVAILABLE_S, refuse_s=_REFUSED_S)
         self._wait("the breaker to open", lambda: self._glance.is_breaker_open, beside=selling)
         self._narrator.say("The breaker is open: nothing is claimed, now and then it probes.")
-        end_s = began_s + outage_s
-        self._wait("the outage's end", lambda: time.monotonic() > end_s, selling=selling)
+        self._wait("connections to be refused", lambda: not self._is_reached(), beside=selling)
+        self._wait("the provider to be back", self._is_reached, selling=selling)
         self._outages_s.append(time.monotonic() - began_s)
         self._narrator.say(
             f"After {self._outages_s[-1]:.0f} s the provider is back. {self._glance.waiting} rows "
@@ -245,6 +248,15 @@ class Story:
             if deadline_s is not None and time.monotonic() > deadline_s:
                 raise StoryStuck(f"Waited {within_s:g} s for {what}.")
             time.sleep(_STEP_S)
+
+    def _is_reached(self) -> bool:
+        """Try whether the provider takes connections: the outage is measured, not believed."""
+        place = urlsplit(self._stage.provider.url)
+        try:
+            socket.create_connection((place.hostname or "", place.port or 0), timeout=1).close()
+        except OSError:
+            return False
+        return True
 
     def _is_at_rest(self) -> bool:
         # a glance from before the last row was sold says nothing of that row

@@ -81,8 +81,9 @@ def test_a_record_is_handed_out_with_all_that_it_came_with(outbox: Outbox, join:
 
 
 def test_a_poll_does_not_wait_for_a_second_record(outbox: Outbox, join: Join) -> None:
+    outbox.put(4)
     member = join()
-    until(lambda: member.turn().consumer.assigned, within_s=20)
+    until(member.saw(4), within_s=20)
     outbox.put(1)
 
     before = time.monotonic()
