@@ -158,6 +158,7 @@ class DeliverLoop:
         self._owned |= partitions
         self._desk.own(partitions)
         self._consumer.set_paused(self._to_pause())
+        _log.info("partitions.assigned", extra={"partitions": sorted(partitions)})
 
     def revoked(self, partitions: frozenset[int], *, lost: bool) -> None:
         """Finish what is in flight of the partitions that go, and commit it, within a grace."""
@@ -174,6 +175,7 @@ class DeliverLoop:
         self._offsets.revoked(partitions)
         for place in [p for p in self._open_bytes if p.partition in partitions]:
             self._bytes -= self._open_bytes.pop(place)
+        _log.info("partitions.revoked", extra={"partitions": sorted(partitions), "lost": lost})
 
     def _commit_before_they_go(self) -> None:
         try:
