@@ -14,14 +14,14 @@
     │   ├── BrokerUnavailable     no broker answers: wait, repeat                         exit 6
     │   └── ProduceFailed         a record was refused for good
     ├── EnvelopeError             a record can't be decoded: dead-letter it byte for byte
-    ├── DatabaseError
-    │   ├── DatabaseUnavailable   the connection failed: wait, repeat                     exit 6
-    │   └── MappingError          a mapped table or column isn't there                    exit 3
-    └── ProviderProtocolError     the provider answered outside its contract: in doubt
+    └── DatabaseError
+        ├── DatabaseUnavailable   the connection failed: wait, repeat                     exit 6
+        └── MappingError          a mapped table or column isn't there                    exit 3
 
 There are three ways out and no fourth: ``*Unavailable`` is waited for and the same work is
 repeated; :class:`EnvelopeError` becomes a dead letter; anything else needs a person, and the
-role stops with message, hint and exit code.
+role stops with message, hint and exit code. What a provider answers is never an exception but an
+outcome, see ``model/outcome.py``.
 """
 
 from typing import ClassVar
@@ -115,7 +115,3 @@ class MappingError(DatabaseError):
     """The configuration maps a table or column that the database doesn't have."""
 
     exit_code = 3
-
-
-class ProviderProtocolError(CdcSmsError):
-    """The provider answered outside its contract; whether it accepted is not known."""

@@ -19,6 +19,8 @@ from pydantic_core import PydanticUndefined
 from cdc_sms import errors
 from cdc_sms.cli.main import COMMANDS, cli
 from cdc_sms.config.keys import Key, all_keys, section_documentation
+from cdc_sms.model.state import TRANSITIONS, State
+from cdc_sms.providers.justsend.failures import CODES, STATUSES, UNKNOWN, Depends
 from cdc_sms.telemetry.metrics import Metrics
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -77,11 +79,33 @@ def error_classes() -> Iterator[str]:
             yield f"| `{name}` | {found.exit_code} | {meaning} |"
 
 
+def provider_codes() -> Iterator[str]:
+    """Yield what each answer of JustSend means: the table that the provider decides by."""
+    yield "| code | id | class | safe to send again | meaning |"
+    yield "|---|---|---|---|---|"
+    for row in (*CODES, *STATUSES, UNKNOWN):
+        number = "-" if row.error_id is None else str(row.error_id)
+        safe = "yes" if row.safe_to_resend else "no"
+        depends = f" (decided by {row.depends})" if row.depends is not Depends.NOTHING else ""
+        yield f"| `{row.code}` | {number} | {row.verdict}{depends} | {safe} | {row.text} |"
+
+
+def transitions() -> Iterator[str]:
+    """Yield from which state a message may go to which."""
+    yield "| from | to |"
+    yield "|---|---|"
+    for state, after in TRANSITIONS.items():
+        to = ", ".join(f"`{other}`" for other in State if other in after)
+        yield f"| `{state}` | {to or 'nowhere'} |"
+
+
 PAGES: dict[str, Callable[[], Iterator[str]]] = {
     "docs/configuration.md": settings,
     "docs/commands.md": commands,
     "docs/metrics.md": metrics,
     "docs/errors.md": error_classes,
+    "docs/provider.md": provider_codes,
+    "docs/architecture.md": transitions,
 }
 
 

@@ -383,7 +383,14 @@ class Desk:
             self._claiming = (str(uuid.uuid4()), lease_until_s, looks)
         token, lease_until_s, looks = self._claiming
         probing = self._breaker.state is BreakerState.PROBING
-        taken = self._claims.take(looks, token=token, lease_until_s=lease_until_s, probing=probing)
+        healthy_s = self._clock.monotonic_s() - self._healthy_since_s
+        taken = self._take_claims(
+            looks,
+            token=token,
+            lease_until_s=lease_until_s,
+            probing=probing,
+            may_take_over=healthy_s >= self._settings.lease_grace_s,
+        )
         self._claiming = None
         held = taken.holds.get(self._hold_name())
         if held is not None and not probing:

@@ -15,7 +15,7 @@ from cdc_sms.deliver.claim import (
     decide,
     finished_without_locks,
 )
-from cdc_sms.model.state import DeadLetterClass, State
+from cdc_sms.model.state import TRANSITIONS, DeadLetterClass, State
 
 LEASE_OVER = NOW - timedelta(seconds=SETTINGS.lease_grace_s + 1)
 
@@ -279,3 +279,18 @@ def test_table_without_status_column_is_claimed_by_the_ledger_alone() -> None:
     decision = decided([message()], row(word=None), status=None)
 
     assert isinstance(decision.result, Claim)
+
+
+@pytest.mark.parametrize("state", list(State))
+@pytest.mark.parametrize("word", ["pending", "sending", "stopped", None], ids=str)
+@pytest.mark.parametrize("doubts", [0, 1, 2])
+def test_every_decision_is_a_legal_transition(state: State, word: str | None, doubts: int) -> None:
+    before = message(
+        state, doubts=doubts, row_word="sending", lease_until=LEASE_OVER, dlq_offset=None
+    )
+    shown = None if word is None else row(word=word)
+
+    for after in decided([before], shown).changed:
+        via = {state, State.IN_DOUBT} if state is State.SENDING else {state}
+        via |= {State.PENDING} if state is State.CANCELLED else set()
+        assert any(after.state in {*TRANSITIONS[one], one} for one in via)
