@@ -164,7 +164,8 @@ class Producer:
         """Wait until every record is acknowledged or refused.
 
         Returns:
-            How many are not when the time is over.
+            How many are not when the time is over; the client's own events that nobody took
+            yet are counted with them, so only 0 is exact.
         """
         return self._client.flush(timeout_s)
 

@@ -211,7 +211,9 @@ def test_a_flush_tells_what_is_left(kafka_proxy: TcpProxy, topic: str) -> None:
     rest = producer.flush(20)
     producer.close()
 
-    assert (left, rest) == (1, 0)
+    # beside the record, what the client still has to tell may be counted
+    assert left >= 1
+    assert rest == 0
 
 
 def _incompressible(size: int) -> bytes:

@@ -185,7 +185,7 @@ def test_client_of_a_dead_server_is_reset() -> None:
 
     with (
         TcpProxy("127.0.0.1", port) as proxy,
-        connect(proxy) as client,
         pytest.raises(ConnectionResetError),
+        connect(proxy) as client,  # which may be reset before it knows that it is connected
     ):
         client.recv(1)
