@@ -48,11 +48,11 @@ def capture(config: Path | None, *, with_parent: bool) -> None:
             "capture.reader is debezium: a connector captures, and this role has nothing to do.",
             hint="Register the connector (debezium/README.md), or set capture.reader to builtin.",
         )
-    from cdc_sms.runtime.wiring import build_capture  # noqa: PLC0415 - the others need no driver
+    from cdc_sms.runtime.capture import CaptureRole  # noqa: PLC0415 - the others need no driver
 
     metrics = Metrics()
     run_role(
-        build_capture(sections, metrics=metrics),
+        CaptureRole(sections, metrics=metrics),
         address=sections.capture.address,
         setting="capture.address",
         metrics=metrics,
@@ -73,10 +73,10 @@ def deliver(config: Path | None, *, with_parent: bool) -> None:
     """
     sections = _begin("deliver", config, with_parent=with_parent)
     check_keys_of_providers(sections)
-    from cdc_sms.runtime.wiring import build_deliver  # noqa: PLC0415 - the others need no driver
+    from cdc_sms.runtime.deliver import DeliverRole  # noqa: PLC0415 - the others need no driver
 
     metrics = Metrics()
-    role = build_deliver(sections, metrics=metrics)
+    role = DeliverRole(sections, metrics=metrics)
     run_role(
         role,
         address=sections.deliver.address,

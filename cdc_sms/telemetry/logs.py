@@ -19,7 +19,6 @@ from datetime import UTC, datetime
 from typing import Any, Protocol, TextIO
 
 from pythonjsonlogger.orjson import OrjsonFormatter
-from rich.console import Console
 
 from cdc_sms.model.masking import masked_number, masked_text
 from cdc_sms.model.message import trace_id
@@ -140,9 +139,11 @@ def _masked_words(text: str) -> str:
 
 
 def _formatter(wanted: Wanted, stream: TextIO) -> logging.Formatter:
-    console = Console(file=stream)
-    if wanted.format == "json" or (wanted.format == "auto" and not console.is_terminal):
+    if wanted.format == "json" or (wanted.format == "auto" and not stream.isatty()):
         return JsonLines()
+    from rich.console import Console  # noqa: PLC0415 - some megabytes that a service doesn't need
+
+    console = Console(file=stream)
     return ReadableLines(coloured=console.is_terminal and not console.no_color)
 
 

@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from cdc_sms.databases.migrations import VERSION_TABLE
+from cdc_sms.databases.version import VERSION_TABLE
 
 context.configure(
     connection=context.config.attributes["connection"],

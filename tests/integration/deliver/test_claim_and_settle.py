@@ -11,8 +11,8 @@ from support.ledgers import Bench, bench
 from support.waiting import until
 
 from cdc_sms.config.settings import TableSettings
-from cdc_sms.databases.migrations import VERSION_TABLE
 from cdc_sms.databases.schema import metadata
+from cdc_sms.databases.version import HEAD, VERSION_TABLE
 from cdc_sms.deliver.claim import Claim, Finished, OwesDeadLetter, Wait
 from cdc_sms.deliver.settle import Acknowledged
 from cdc_sms.errors import DatabaseUnavailable
@@ -42,8 +42,10 @@ def test_migrations_make_exactly_the_schema_that_the_code_knows(desk: Bench) -> 
             },
         )
         differences = compare_metadata(context, metadata)
+        revision = context.get_current_revision()
 
     assert differences == []
+    assert revision == HEAD
 
 
 def test_row_is_claimed_sent_and_shows_it(desk: Bench) -> None:

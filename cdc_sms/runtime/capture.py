@@ -1,0 +1,111 @@
+"""The capture role, put together: with its twin, the only files that know concrete classes."""
+
+import random
+import threading
+
+from psycopg.conninfo import conninfo_to_dict
+from sqlalchemy import Connection
+
+from cdc_sms import __version__
+from cdc_sms.capture.loop import CaptureLoop
+from cdc_sms.config.settings import Sections
+from cdc_sms.databases.control import FirstSnapshotRecord
+from cdc_sms.databases.engine import in_transaction, open_engine
+from cdc_sms.databases.version import verify
+from cdc_sms.envelope.encode import Encoder
+from cdc_sms.kafka.producer import Producer
+from cdc_sms.model.clock import Clock, SystemClock
+from cdc_sms.runtime.start import Phase, all_findings, check_topics, patiently
+from cdc_sms.sources.base import Source
+from cdc_sms.sources.postgres.source import PostgresSource
+from cdc_sms.telemetry.metrics import Metrics
+
+
+def build_source(sections: Sections, clock: Clock) -> Source:
+    """Build the reader of the database's log: the plug-in system is this match."""
+    match sections.source.type:
+        case "postgres":
+            return PostgresSource(
+                source=sections.source,
+                table=sections.table,
+                capture=sections.capture,
+                clock=clock,
+            )
+
+
+class CaptureRole:
+    """The reader of the database's log, from waiting for its servers to its end.
+
+    Thread: :meth:`run` is the loop thread; the others any.
+    """
+
+    name = "capture"
+
+    def __init__(self, sections: Sections, *, metrics: Metrics) -> None:
+        self._sections = sections
+        self._metrics = metrics
+        self._clock = SystemClock()
+        self._phase = Phase(self._clock)
+        self._engine = open_engine(sections.source, sections.ledger, role=self.name)
+        self._loop: CaptureLoop | None = None
+
+    def run(self, stop: threading.Event) -> None:
+        """Wait for the servers, check what is on them, and capture until told to stop.
+
+        Raises:
+            SetupError: something on a server is missing or wrong; all findings.
+            CdcSmsError: something else that needs a person.
+        """
+        if patiently(self._check, stop=stop, phase=self._phase, doing="capture") is None:
+            return
+        self._loop = self._build()
+        self._phase.enter("capturing")
+        try:
+            self._loop.run(stop)
+        finally:
+            self._engine.dispose()
+
+    def _check(self) -> bool:
+        def ledger(connection: Connection) -> None:
+            verify(connection, self._sections.ledger)
+
+        all_findings(
+            [
+                lambda: in_transaction(self._engine, ledger),
+                lambda: check_topics(self._sections.kafka),
+            ]
+        )
+        return True
+
+    def _build(self) -> CaptureLoop:
+        sections, clock = self._sections, self._clock
+        return CaptureLoop(
+            source=build_source(sections, clock),
+            encoder=Encoder(
+                name=sections.kafka.prefix,
+                database=str(conninfo_to_dict(sections.source.dsn).get("dbname", "")),
+                version=__version__,
+                max_record_bytes=sections.capture.max_record_bytes,
+            ),
+            producer=Producer(settings=sections.kafka),
+            topic=sections.kafka.outbox,
+            first_snapshot=FirstSnapshotRecord(self._engine, slot=sections.capture.slot),
+            shows_pending=sections.table.columns.status is not None,
+            metrics=self._metrics,
+            clock=clock,
+            random_source=random.Random(),  # noqa: S311 - jitter
+        )
+
+    def status(self) -> dict[str, object]:
+        """Return state, since, why, and how far the log was read."""
+        return self._phase.describe() if self._loop is None else self._loop.status()
+
+    def ready(self) -> str | None:
+        """Return why nothing flows, or None."""
+        if self._loop is None:
+            return self._phase.why or self._phase.state
+        return self._loop.ready()
+
+    def live(self) -> bool:
+        """Say whether the loop turns."""
+        return self._loop is None or self._loop.live()
