@@ -12,8 +12,8 @@ from cdc_sms.kafka.headers import DeadLetter, Header, dead_letter_headers
 from cdc_sms.kafka.offsets import Place
 from cdc_sms.kafka.producer import Delivery, Producer
 from cdc_sms.model.clock import Clock
-from cdc_sms.model.message import trace_id
 from cdc_sms.model.state import DeadLetterClass
+from cdc_sms.model.trace import trace_id
 from cdc_sms.telemetry.metrics import Metrics
 
 _log = logging.getLogger(__name__)

@@ -17,8 +17,8 @@ from cdc_sms.deliver.settle import Settles
 from cdc_sms.kafka.headers import EMITTED
 from cdc_sms.kafka.producer import Delivery as Acknowledgement
 from cdc_sms.kafka.producer import Producer
-from cdc_sms.model.message import trace_id
 from cdc_sms.model.state import State
+from cdc_sms.model.trace import trace_id
 from cdc_sms.telemetry.metrics import Metrics
 
 _log = logging.getLogger(__name__)

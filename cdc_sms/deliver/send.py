@@ -11,9 +11,10 @@ from datetime import datetime
 from cdc_sms.deliver.breaker import Breaker, BreakerState
 from cdc_sms.deliver.claim import Claim
 from cdc_sms.model.clock import Clock
-from cdc_sms.model.message import Message, trace_id
+from cdc_sms.model.message import Message
 from cdc_sms.model.outcome import Failed, FailureClass, Outcome
 from cdc_sms.model.recipient import InvalidRecipient, Recipient, SmsText
+from cdc_sms.model.trace import trace_id
 from cdc_sms.providers.base import Balance, Provider, Session
 from cdc_sms.telemetry.logs import about
 from cdc_sms.telemetry.metrics import Metrics

@@ -17,8 +17,8 @@ from cdc_sms.databases.business_table import BusinessRow, BusinessTable, Key, Ro
 from cdc_sms.databases.engine import RowRefused, classified
 from cdc_sms.databases.ledger import Delivery
 from cdc_sms.errors import MappingError, SetupError
-from cdc_sms.model.message import trace_id
 from cdc_sms.model.state import State
+from cdc_sms.model.trace import trace_id
 
 _log = logging.getLogger(__name__)
 

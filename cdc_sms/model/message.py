@@ -95,8 +95,3 @@ def content_digest(recipient: str, text: str, sender: str | None) -> str:
     """Return what tells one content from another, without telling the content."""
     joined = "\x1f".join((recipient, text, sender or ""))
     return hashlib.sha256(joined.encode()).hexdigest()[:32]
-
-
-def trace_id(identity: str) -> str:
-    """Return the trace id of a message: 32 hexadecimal digits, the same on every member."""
-    return hashlib.sha256(identity.encode()).hexdigest()[:32]

@@ -21,7 +21,7 @@ from typing import Any, Protocol, TextIO
 from pythonjsonlogger.orjson import OrjsonFormatter
 
 from cdc_sms.model.masking import masked_number, masked_text
-from cdc_sms.model.message import trace_id
+from cdc_sms.model.trace import trace_id
 
 _message_in_hand: ContextVar[str | None] = ContextVar("message_in_hand", default=None)
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from cdc_sms.config.settings import LoggingSettings
-from cdc_sms.model.message import trace_id
+from cdc_sms.model.trace import trace_id
 from cdc_sms.telemetry.logs import about, masked, set_up
 
 NUMBER = "+48600100200"
