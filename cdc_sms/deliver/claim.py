@@ -189,6 +189,8 @@ def _without_row(
         case State.SENDING:
             changed.append(_taken_over(message, now, rules))
             return Wait(look, "claimed", 0.0)
+        case State.IN_DOUBT if not rules.may_claim:
+            return Wait(look, "held")
         case State.IN_DOUBT:
             given_up = _doubt_given_up(message, now)
             changed.append(given_up)
@@ -237,6 +239,8 @@ def _open(
 ) -> tuple[Result, Delivery | None]:
     """Decide about a message that nobody holds and that isn't final."""
     in_doubt = message.state is State.IN_DOUBT
+    if in_doubt and not rules.may_claim:
+        return Wait(look, "held"), None
     if in_doubt and (rules.settings.doubt == "hold" or message.doubts > 1):
         given_up = _doubt_given_up(message, now)
         return _owes(look, given_up), given_up

@@ -136,6 +136,16 @@ def test_nothing_is_claimed_while_a_hold_is_in_force() -> None:
     assert decision.changed == []
 
 
+@pytest.mark.parametrize("shown", [row(word="sending"), None], ids=["row there", "row gone"])
+def test_doubt_is_not_given_up_while_a_hold_is_in_force(shown: BusinessRow | None) -> None:
+    doubtful = message(State.IN_DOUBT, doubts=2, row_word="sending")
+
+    decision = decided([doubtful], shown, may_claim=False)
+
+    assert isinstance(decision.result, Wait)
+    assert decision.changed == []
+
+
 def test_message_whose_row_is_gone_is_cancelled_and_finished() -> None:
     decision = decided([message()], None)
 
