@@ -5,12 +5,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from cdc_sms.deliver.claim import OwesDeadLetter
+from cdc_sms.deliver.decide import OwesDeadLetter
 from cdc_sms.deliver.settle import Acknowledged
-from cdc_sms.kafka.consumer import Record
 from cdc_sms.kafka.headers import DeadLetter, Header, dead_letter_headers
 from cdc_sms.kafka.offsets import Place
 from cdc_sms.kafka.producer import Delivery, Producer
+from cdc_sms.kafka.record import Record
 from cdc_sms.model.clock import Clock
 from cdc_sms.model.state import DeadLetterClass
 from cdc_sms.model.trace import trace_id

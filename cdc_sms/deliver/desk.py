@@ -22,8 +22,9 @@ from cdc_sms.config.settings import DeliverSettings
 from cdc_sms.databases.engine import RowRefused, in_transaction
 from cdc_sms.databases.ledger import HOLD_PREFIX, Ledger
 from cdc_sms.deliver.breaker import Breaker, BreakerState
-from cdc_sms.deliver.claim import Claim, Claims, Finished, OwesDeadLetter, Result, Taken, Wait
+from cdc_sms.deliver.claim import Claims, Taken
 from cdc_sms.deliver.dead_letters import DeadLetters, LetterRefused, Spoilt, SpoiltAcknowledged
+from cdc_sms.deliver.decide import Claim, Finished, OwesDeadLetter, Result, Wait
 from cdc_sms.deliver.intake import Look
 from cdc_sms.deliver.keeper import Keeper
 from cdc_sms.deliver.route import route

@@ -7,11 +7,11 @@ transaction's id and the status word matter; no other column may stop it.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from cdc_sms.databases.business_table import Key
 from cdc_sms.envelope.decode import Tombstone, decode
 from cdc_sms.errors import EnvelopeError
-from cdc_sms.kafka.consumer import Record
 from cdc_sms.kafka.offsets import Place
+from cdc_sms.kafka.record import Record
+from cdc_sms.model.business_row import Key
 from cdc_sms.model.change_event import ChangeEvent, Operation
 from cdc_sms.model.encodings import KeyColumn, decode_value
 from cdc_sms.model.message import key_text

@@ -12,11 +12,12 @@ import orjson
 from sqlalchemy import Connection, Engine
 
 from cdc_sms.databases.engine import in_transaction
-from cdc_sms.databases.ledger import Delivery, Ledger
+from cdc_sms.databases.ledger import Ledger
 from cdc_sms.deliver.settle import Settles
 from cdc_sms.kafka.headers import EMITTED
 from cdc_sms.kafka.producer import Delivery as Acknowledgement
 from cdc_sms.kafka.producer import Producer
+from cdc_sms.model.delivery import Delivery
 from cdc_sms.model.state import State
 from cdc_sms.model.trace import trace_id
 from cdc_sms.telemetry.metrics import Metrics

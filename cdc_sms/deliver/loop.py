@@ -17,9 +17,10 @@ from cdc_sms.deliver.desk import Desk
 from cdc_sms.deliver.intake import Intake, Look, Skip, Undecodable
 from cdc_sms.deliver.shutdown import Shutdown
 from cdc_sms.errors import BrokerUnavailable
-from cdc_sms.kafka.consumer import Consumer, Record
+from cdc_sms.kafka.consumer import Consumer
 from cdc_sms.kafka.offsets import Offsets, Place
 from cdc_sms.kafka.producer import Producer
+from cdc_sms.kafka.record import Record
 from cdc_sms.model.clock import Clock
 from cdc_sms.telemetry.metrics import Metrics
 

@@ -9,7 +9,7 @@ account                            back to where it was, uncounted; the provider
 transient   not counted            ``retrying`` at once: it waits for the breaker, not for time
 transient   attempts left          ``retrying`` after a pause that doubles
 transient   none left              ``failed``, dead letter of class exhausted
-in doubt                           ``in_doubt``; after a pause the rule decides (see claim.py)
+in doubt                           ``in_doubt``; after a pause the rule decides (see decide.py)
 ==========  =====================  ==========================================================
 """
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from cdc_sms.deliver.breaker import Breaker, BreakerState
-from cdc_sms.deliver.claim import Claim
+from cdc_sms.deliver.decide import Claim
 from cdc_sms.model.clock import Clock
 from cdc_sms.model.message import Message
 from cdc_sms.model.outcome import Failed, FailureClass, Outcome

@@ -11,11 +11,12 @@ from sqlalchemy import Connection, Engine
 
 from cdc_sms.databases.business_table import BusinessTable
 from cdc_sms.databases.engine import in_transaction
-from cdc_sms.databases.ledger import AttemptRow, Delivery, Ledger
-from cdc_sms.deliver.claim import Claim, Finished, OwesDeadLetter, Result, Wait
+from cdc_sms.databases.ledger import Ledger
+from cdc_sms.deliver.decide import Claim, Finished, OwesDeadLetter, Result, Wait
 from cdc_sms.deliver.intake import Look
 from cdc_sms.deliver.route import Route
 from cdc_sms.deliver.write_back import Owing, WriteBack
+from cdc_sms.model.delivery import AttemptRow, Delivery
 from cdc_sms.model.outcome import Failed, InDoubt, Outcome, Sent
 from cdc_sms.model.state import DeadLetterClass, State
 

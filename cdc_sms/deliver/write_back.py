@@ -13,10 +13,11 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, exc
 
 from cdc_sms.config.settings import StatusSettings
-from cdc_sms.databases.business_table import BusinessRow, BusinessTable, Key, RowWrite
+from cdc_sms.databases.business_table import BusinessTable
 from cdc_sms.databases.engine import RowRefused, classified
-from cdc_sms.databases.ledger import Delivery
 from cdc_sms.errors import MappingError, SetupError
+from cdc_sms.model.business_row import BusinessRow, Key, RowWrite
+from cdc_sms.model.delivery import Delivery
 from cdc_sms.model.state import State
 from cdc_sms.model.trace import trace_id
 

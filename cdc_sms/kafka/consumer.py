@@ -8,7 +8,6 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 import orjson
@@ -26,8 +25,8 @@ from cdc_sms.kafka.connection import (
     settings_checked,
 )
 from cdc_sms.kafka.ends import EndOffsets
-from cdc_sms.kafka.headers import Header
 from cdc_sms.kafka.offsets import NextOffset
+from cdc_sms.kafka.record import Record
 
 logger = logging.getLogger(__name__)
 
@@ -75,31 +74,6 @@ _FIXED: Mapping[str, object] = {
     "auto.offset.reset": "error",
     "statistics.interval.ms": 1000,
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """One record as it was consumed; nothing of it is decoded.
-
-    Attributes:
-        topic: where it lies.
-        partition: where it lies.
-        offset: where it lies.
-        leader_epoch: of the partition's leader that wrote it; goes along into the commit.
-        timestamp_ms: milliseconds since 1970; -1: the record has none.
-        key: None: it has none.
-        value: None: a tombstone.
-        headers: name and bytes, in their order; a header without a value has no bytes.
-    """
-
-    topic: str
-    partition: int
-    offset: int
-    leader_epoch: int | None
-    timestamp_ms: int
-    key: bytes | None
-    value: bytes | None
-    headers: tuple[Header, ...]
 
 
 class Revoked(Protocol):

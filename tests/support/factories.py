@@ -6,12 +6,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from cdc_sms.config.settings import DeliverSettings, StatusSettings
-from cdc_sms.databases.business_table import BusinessRow
-from cdc_sms.databases.ledger import Delivery
-from cdc_sms.deliver.claim import Claim, Rules
+from cdc_sms.deliver.decide import Claim, Rules
 from cdc_sms.deliver.intake import Look
-from cdc_sms.kafka.consumer import Record
 from cdc_sms.kafka.offsets import Place
+from cdc_sms.kafka.record import Record
+from cdc_sms.model.business_row import BusinessRow
+from cdc_sms.model.delivery import Delivery
 from cdc_sms.model.message import content_digest
 from cdc_sms.model.state import State
 

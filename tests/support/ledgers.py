@@ -15,7 +15,8 @@ from cdc_sms.databases.business_table import BusinessTable
 from cdc_sms.databases.engine import in_transaction, open_engine
 from cdc_sms.databases.ledger import Ledger
 from cdc_sms.databases.migrations import upgrade
-from cdc_sms.deliver.claim import Claim, Claims, Result
+from cdc_sms.deliver.claim import Claims
+from cdc_sms.deliver.decide import Claim, Result
 from cdc_sms.deliver.intake import Look
 from cdc_sms.deliver.route import route
 from cdc_sms.deliver.settle import Settlement, Settles

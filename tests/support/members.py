@@ -9,8 +9,9 @@ from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from cdc_sms.config.settings import KafkaSettings
-from cdc_sms.kafka.consumer import Consumer, Record
+from cdc_sms.kafka.consumer import Consumer
 from cdc_sms.kafka.offsets import Offsets, Place
+from cdc_sms.kafka.record import Record
 from support.servers.kafka import KafkaAddress
 from support.waiting import until
 

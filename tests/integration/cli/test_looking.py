@@ -17,9 +17,10 @@ from support.servers.kafka import KafkaAddress
 
 from cdc_sms.config.settings import LedgerSettings, SourceSettings
 from cdc_sms.databases.engine import in_transaction, open_engine
-from cdc_sms.databases.ledger import Delivery, Ledger
+from cdc_sms.databases.ledger import Ledger
 from cdc_sms.databases.migrations import upgrade
 from cdc_sms.kafka.headers import DeadLetter, dead_letter_headers
+from cdc_sms.model.delivery import Delivery
 from cdc_sms.model.state import DeadLetterClass, State
 
 NUMBER = "+48600100200"

@@ -13,7 +13,7 @@ from support.waiting import until
 from cdc_sms.config.settings import TableSettings
 from cdc_sms.databases.schema import metadata
 from cdc_sms.databases.version import HEAD, VERSION_TABLE
-from cdc_sms.deliver.claim import Claim, Finished, OwesDeadLetter, Wait
+from cdc_sms.deliver.decide import Claim, Finished, OwesDeadLetter, Wait
 from cdc_sms.deliver.settle import Acknowledged
 from cdc_sms.errors import DatabaseUnavailable
 from cdc_sms.model.outcome import Failed, FailureClass, InDoubt, Sent

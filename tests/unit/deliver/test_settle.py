@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from support.factories import NOW, SETTINGS, TOKEN, claim, look, message
 
-from cdc_sms.deliver.claim import Finished, OwesDeadLetter, Wait
+from cdc_sms.deliver.decide import Finished, OwesDeadLetter, Wait
 from cdc_sms.deliver.route import Route, route
 from cdc_sms.deliver.settle import Settlement, result_of, settled
 from cdc_sms.model.outcome import Failed, FailureClass, InDoubt, Outcome, Sent

@@ -3,9 +3,9 @@ from dataclasses import replace
 import pytest
 from support.factories import STATUS, message, row
 
-from cdc_sms.databases.business_table import BusinessRow
-from cdc_sms.databases.ledger import Delivery
 from cdc_sms.deliver.write_back import may_write, word_of
+from cdc_sms.model.business_row import BusinessRow
+from cdc_sms.model.delivery import Delivery
 from cdc_sms.model.state import State
 
 SENT = message(State.SENT, row_word="sending", content_digest=row().digest)

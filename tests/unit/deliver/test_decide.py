@@ -4,9 +4,7 @@ from datetime import timedelta
 import pytest
 from support.factories import NOW, SETTINGS, STATUS, TOKEN, look, message, row, rules
 
-from cdc_sms.databases.business_table import BusinessRow
-from cdc_sms.databases.ledger import Delivery
-from cdc_sms.deliver.claim import (
+from cdc_sms.deliver.decide import (
     Claim,
     Decision,
     Finished,
@@ -15,6 +13,8 @@ from cdc_sms.deliver.claim import (
     decide,
     finished_without_locks,
 )
+from cdc_sms.model.business_row import BusinessRow
+from cdc_sms.model.delivery import Delivery
 from cdc_sms.model.state import TRANSITIONS, DeadLetterClass, State
 
 LEASE_OVER = NOW - timedelta(seconds=SETTINGS.lease_grace_s + 1)
