@@ -16,11 +16,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Engine
-
 from cdc_sms.config.settings import DeliverSettings
-from cdc_sms.databases.engine import RowRefused, in_transaction
-from cdc_sms.databases.ledger import HOLD_PREFIX, Ledger
+from cdc_sms.databases.engine import RowRefused
+from cdc_sms.deliver.account_hold import AccountHold
 from cdc_sms.deliver.breaker import Breaker, BreakerState
 from cdc_sms.deliver.claim import Claims, Taken
 from cdc_sms.deliver.dead_letters import DeadLetters, LetterRefused, Spoilt, SpoiltAcknowledged
@@ -29,13 +27,14 @@ from cdc_sms.deliver.intake import Look
 from cdc_sms.deliver.keeper import Keeper
 from cdc_sms.deliver.route import route
 from cdc_sms.deliver.send import BalanceAnswer, Returned, Senders
-from cdc_sms.deliver.settle import Acknowledged, Settlement, Settles, outcome_name
+from cdc_sms.deliver.settle import Acknowledged, Settlement, Settles
+from cdc_sms.deliver.tell import Tell
 from cdc_sms.deliver.waiting import Waiting, pause_s
 from cdc_sms.errors import DatabaseUnavailable
 from cdc_sms.kafka.offsets import Place
 from cdc_sms.model.backoff import Backoff
 from cdc_sms.model.clock import Clock
-from cdc_sms.model.outcome import Failed, Sent
+from cdc_sms.model.outcome import Failed
 from cdc_sms.model.segments import count_segments
 from cdc_sms.providers.base import Balance, Provider
 from cdc_sms.telemetry.metrics import Metrics
@@ -44,12 +43,6 @@ _log = logging.getLogger(__name__)
 
 LONGEST_PATIENCE_S = 1.0
 LETTER_PAUSE_S = 5.0
-
-WAITING_REASONS = (
-    "in_line", "breaker", "held", "sending", "claimed", "retrying", "in_doubt", "scheduled",
-    "not_visible", "row_locked", "row_changed", "ledger_locked", "dead_letter", "again", "refused",
-)  # fmt: skip
-"""What an unfinished record may wait for: the closed set of the gauges' labels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,11 +92,10 @@ class Desk:
     def __init__(
         self,
         *,
-        engine: Engine,
-        ledger: Ledger,
         claims: Claims,
         settles: Settles,
         keeper: Keeper,
+        hold: AccountHold,
         breaker: Breaker,
         provider: Provider,
         settings: DeliverSettings,
@@ -112,16 +104,16 @@ class Desk:
         random_source: random.Random,
         finished: Callable[[Place], None],
     ) -> None:
-        self._engine = engine
-        self._ledger = ledger
         self._claims = claims
         self._settles = settles
         self._keeper = keeper
+        self._hold = hold
         self._breaker = breaker
         self._provider = provider
         self._settings = settings
         self._clock = clock
         self._metrics = metrics
+        self._tell = Tell(provider=provider.name, clock=clock, metrics=metrics)
         self._random = random_source
         self._finished = finished
         self._inbox: queue.SimpleQueue[_Event] = queue.SimpleQueue()
@@ -152,14 +144,12 @@ class Desk:
 
         self._claiming: tuple[str, float, list[Look]] | None = None
         self._probe_id: str | None = None
-        self._shown_state = BreakerState.CLOSED
         self._lift_hold = False
         self._publish_hold: str | None = None
         self._backoff = Backoff(first_s=0.2, limit_s=5.0, random_source=random_source)
         self._database_rests_until_s = 0.0
         self._healthy_since_s = clock.monotonic_s()
         self._keep_at_s = 0.0
-        self._measure_at_s = 0.0
 
     # ---- for the loop's thread -----------------------------------------------------------------
 
@@ -249,9 +239,9 @@ class Desk:
                 self._claim()
                 self._keep()
         self._probe()
-        self._show_breaker()
+        self._tell.breaker(self._breaker)
         self._let_go()
-        self._measure()
+        self._tell.waiting(self._open_looks)
 
     @contextmanager
     def _database(self) -> Iterator[None]:
@@ -340,27 +330,7 @@ class Desk:
         )
         segments = count_segments(claim.row.text).count
         self._to_settle.append(Settlement(claim, outcome, way, returned.started_at, segments))
-        self._count(returned)
-
-    def _count(self, returned: Returned) -> None:
-        outcome, claim = returned.outcome, returned.claim
-        assert outcome is not None
-        name = outcome_name(outcome)
-        if returned.asked:
-            self._metrics.attempts.labels(self._provider.name, name).inc()
-            self._metrics.request_latency.labels(self._provider.name).observe(returned.took_s)
-        if isinstance(outcome, Sent):
-            age_s = self._clock.now().timestamp() - claim.look.record.timestamp_ms / 1000
-            self._metrics.accept_latency.observe(max(0.0, age_s))
-        facts: dict[str, object] = {
-            "message_id": claim.message.id,
-            "outcome": name,
-            "attempt": claim.message.attempts + 1,
-            "took_s": round(returned.took_s, 4),
-        }
-        if not isinstance(outcome, Sent):
-            facts |= {"code": outcome.code, "why": outcome.text}
-        _log.info("message.attempted", extra=facts)
+        self._tell.attempted(returned)
 
     def _letter_refused(self, refused: LetterRefused) -> None:
         owed = refused.owed
@@ -393,7 +363,7 @@ class Desk:
             may_take_over=healthy_s >= self._settings.lease_grace_s,
         )
         self._claiming = None
-        held = taken.holds.get(self._hold_name())
+        held = taken.holds.get(self._hold.name)
         if held is not None and not probing:
             self._breaker.hold(str(held.get("code", "")))
         for result in taken.results:
@@ -440,10 +410,10 @@ class Desk:
 
     def _settle(self) -> None:
         if self._publish_hold is not None:
-            self._put_hold(self._publish_hold)
+            self._hold.publish(self._publish_hold)
             self._publish_hold = None
         if self._lift_hold:
-            self._remove_hold()
+            self._hold.lift()
             self._lift_hold = False
         if self._to_settle:
             results = self._settles.settle(self._to_settle)
@@ -524,48 +494,7 @@ class Desk:
         if self._breaker.balance_answered(points=answer.points) and was_held:
             self._lift_hold = True
 
-    def _show_breaker(self) -> None:
-        """Say once that it opened, and once that it closed; the gauge says it all the time."""
-        state, before = self._breaker.state, self._shown_state
-        if state is before:
-            return
-        self._shown_state = state
-        facts = {"provider": self._provider.name, "reason": self._breaker.reason}
-        value = {BreakerState.CLOSED: 0.0, BreakerState.PROBING: 0.5}.get(state, 1.0)
-        self._metrics.breaker_open.labels(self._provider.name).set(value)
-        self._metrics.holds.labels("account").set(state is BreakerState.HELD)
-        if before is BreakerState.CLOSED and state is BreakerState.OPEN:
-            self._metrics.breaker_opened.labels(self._provider.name).inc()
-            _log.warning("breaker.opened", extra=facts)
-        elif state is BreakerState.HELD:
-            _log.error("hold.started", extra={**facts, "kind": "account"})
-        elif state is BreakerState.CLOSED:
-            _log.info("breaker.closed", extra={"provider": self._provider.name})
-
-    def _hold_name(self) -> str:
-        return f"account:{self._provider.name}"
-
-    def _put_hold(self, code: str) -> None:
-        value: dict[str, object] = {
-            "kind": "account",
-            "code": code,
-            "since": self._clock.now().isoformat(),
-            "way_out": "put the account right; it is asked for by itself and goes on",
-        }
-
-        def work(connection: Connection) -> None:
-            self._ledger.put_control(connection, HOLD_PREFIX + self._hold_name(), value)
-
-        in_transaction(self._engine, work)
-
-    def _remove_hold(self) -> None:
-        def work(connection: Connection) -> bool:
-            return self._ledger.remove_control(connection, HOLD_PREFIX + self._hold_name())
-
-        if in_transaction(self._engine, work):
-            _log.info("hold.ended", extra={"kind": "account", "provider": self._provider.name})
-
-    # ---- partitions, keeper, gauges ------------------------------------------------------------
+    # ---- partitions, keeper ------------------------------------------------------------
 
     def _drop(self, dropped: _Dropped) -> None:
         self._owned -= dropped.partitions
@@ -591,22 +520,6 @@ class Desk:
         self._keep_at_s = now + self._settings.keeper_s
         if 0 in self._owned:
             self._keeper.turn(flow_is_free=self._breaker.state is BreakerState.CLOSED)
-
-    def _measure(self) -> None:
-        now = self._clock.monotonic_s()
-        if now < self._measure_at_s:
-            return
-        self._measure_at_s = now + LONGEST_PATIENCE_S
-        ages = dict.fromkeys(WAITING_REASONS, 0.0)
-        count: Counter[str] = Counter(dict.fromkeys(ages, 0))
-        wall_ms = self._clock.now().timestamp() * 1000
-        for reason, look in self._open_looks():
-            count[reason] += 1
-            age_s = (wall_ms - look.record.timestamp_ms) / 1000
-            ages[reason] = max(ages.get(reason, 0.0), age_s)
-        for reason, age_s in ages.items():
-            self._metrics.oldest_unfinished.labels(reason).set(age_s)
-            self._metrics.waiting.labels(reason).set(count[reason])
 
     def _open_looks(self) -> Iterator[tuple[str, Look]]:
         blocked = self.is_blocked()

@@ -13,6 +13,7 @@ from cdc_sms.databases.business_table import BusinessTable
 from cdc_sms.databases.engine import in_transaction, open_engine
 from cdc_sms.databases.ledger import Ledger
 from cdc_sms.databases.version import verify
+from cdc_sms.deliver.account_hold import AccountHold
 from cdc_sms.deliver.breaker import Breaker
 from cdc_sms.deliver.claim import Claims
 from cdc_sms.deliver.dead_letters import DeadLetters
@@ -192,12 +193,12 @@ def build_desk(
     breaker = Breaker(
         failures=settings.breaker_failures, pause_s=settings.breaker_pause_s, clock=clock
     )
+    hold = AccountHold(engine=engine, ledger=ledger, provider=provider.name, clock=clock)
     return Desk(
-        engine=engine,
-        ledger=ledger,
         claims=claims,
         settles=settles,
         keeper=keeper,
+        hold=hold,
         breaker=breaker,
         provider=provider,
         settings=settings,
