@@ -300,7 +300,8 @@ class DeliverSettings(Section):
         30.0, description="The total time of one request, connecting included; seconds."
     )
     lease_s: Seconds = Field(
-        90.0, description="How long a claim holds; seconds, more than twice the deadline."
+        90.0,
+        description="How long a claim holds; seconds, at least one and a half times the deadline.",
     )
     lease_grace_s: Seconds = Field(
         30.0, description="What is added before a claim that ran out is called in doubt; seconds."

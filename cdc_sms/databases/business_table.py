@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, time
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -19,6 +19,7 @@ from sqlalchemy import (
     Text,
     and_,
     bindparam,
+    case,
     cast,
     exc,
     func,
@@ -34,11 +35,13 @@ from sqlalchemy.sql.elements import KeyedColumnElement
 
 from cdc_sms.config.settings import TableSettings
 from cdc_sms.databases.engine import (
+    LockTimeout,
     RepeatTransaction,
     RowRefused,
     Snapshot,
     as_rows,
     classified,
+    is_lost,
     rows_of,
     snapshot,
 )
@@ -97,7 +100,7 @@ class BusinessTable:
                 f"There is no table {settings.name!r} that this user can see.",
                 hint="Correct table.name (with its schema), or grant SELECT on it.",
             )
-        found = {c["name"]: c["type"] for c in inspector.get_columns(name, schema=schema)}
+        found = {c["name"]: c for c in inspector.get_columns(name, schema=schema)}
         mapped = settings.columns.model_dump()
         wanted = [*mapped.pop("key"), *(value for value in mapped.values() if value)]
         missing = [column for column in wanted if column not in found]
@@ -113,7 +116,18 @@ class BusinessTable:
                 f"{settings.name!r} is {', '.join(primary) or 'missing'}.",
                 hint="Map exactly the primary key's columns; a table without one can't be used.",
             )
-        columns = [Column(c, found[c], primary_key=c in settings.columns.key) for c in wanted]
+        columns = [
+            Column(
+                c,
+                found[c]["type"],
+                primary_key=c in settings.columns.key,
+                nullable=found[c]["nullable"],
+            )
+            for c in wanted
+        ]
+        by_name = {c.name: c for c in columns}
+        _check_identity(by_name, settings)
+        _check_words(by_name, settings)
         table = Table(name, MetaData(), *columns, schema=schema)
         return cls(table, settings)
 
@@ -180,6 +194,8 @@ class BusinessTable:
             return set()
         try:
             self._write_set(connection, writes)
+        except LockTimeout:  # to halve the set would wait for the same lock again and again
+            return set()
         except RowRefused:
             if len(writes) == 1:
                 return set()
@@ -196,9 +212,10 @@ class BusinessTable:
             ours = classified(error)
             if isinstance(ours, RowRefused | RepeatTransaction):
                 raise ours from error
-            if isinstance(ours, MappingError):  # a mapped column was dropped under us
-                raise RowRefused(ours.message, hint=ours.hint) from error
-            raise
+            if is_lost(error):
+                raise
+            # a mapped column was dropped under us, the statement was cancelled, …
+            raise RowRefused(ours.message, hint=ours.hint) from error
 
     def _write_row(self, write: RowWrite) -> dict[str, object]:
         row: dict[str, object] = {f"k{n}": _parameter(value) for n, value in enumerate(write.key)}
@@ -281,8 +298,8 @@ class BusinessTable:
             if name is None:
                 continue
             target = self._table.c[name]
-            new = cast(given.c[word], target.type)
-            values[name] = new if word == "error_text" else func.coalesce(new, target)
+            new = _new_value(given.c[word], target, is_note=word == "error_text")
+            values[name] = func.coalesce(new, target)
         match = and_(
             *(c == cast(given.c[k], c.type) for k, c in zip(names, self._key, strict=True))
         )
@@ -292,15 +309,63 @@ class BusinessTable:
 
     # ---- times --------------------------------------------------------------------------------
 
-    def _instant(self, value: datetime | None) -> datetime | None:
-        """Read a time without zone as the configuration says; never as the session's zone."""
+    def _instant(self, value: date | None) -> datetime | None:
+        """Read a time without zone as the configuration says; a date as its midnight there."""
         if value is None:
             return None
+        if not isinstance(value, datetime):
+            value = datetime.combine(value, time())
         return (value.replace(tzinfo=self._zone) if value.tzinfo is None else value).astimezone(UTC)
 
     def _local(self, value: datetime, target: KeyedColumnElement[Any]) -> str:
         aware = isinstance(target.type, DateTime) and target.type.timezone
         return (value if aware else value.astimezone(self._zone).replace(tzinfo=None)).isoformat()
+
+
+def _new_value(given: ColumnElement[Any], target: Column[Any], *, is_note: bool) -> Any:
+    """Return what a column is set to; NULL leaves it alone, an empty note clears it.
+
+    A note for people is cut to the column's length. A word or an id is not: one that doesn't
+    fit is refused by the assignment, and the write is owed.
+    """
+    if is_note:
+        note = cast(given, target.type)
+        return note if not target.nullable else case((given == "", None), else_=note)
+    is_text = isinstance(target.type, String) and not isinstance(target.type, types.Enum)
+    return given if is_text else cast(given, target.type)
+
+
+def _check_identity(columns: Mapping[str, Column[Any]], settings: TableSettings) -> None:
+    """Refuse types that can't say exactly which message a row is."""
+    names = [*settings.columns.key, *filter(None, [settings.columns.created_at])]
+    for name in names:
+        if key_column(columns[name]).kind in {ColumnKind.OTHER, ColumnKind.FLOAT}:
+            raise MappingError(
+                f"Column {name!r} of {settings.name!r} has type {columns[name].type!r}, which "
+                "can't say exactly which message a row is.",
+                hint="Use a key and a created-at of whole numbers, text, uuid, bytes or times.",
+            )
+
+
+def _check_words(columns: Mapping[str, Column[Any]], settings: TableSettings) -> None:
+    """Refuse status words that the column can't take."""
+    if settings.columns.status is None:
+        return
+    type_ = columns[settings.columns.status].type
+    words = [word for word in settings.status.model_dump().values() if word is not None]
+    members = type_.enums if isinstance(type_, types.Enum) else None
+    length = type_.length if isinstance(type_, String) and members is None else None
+    unfit = [
+        word
+        for word in words
+        if (members is not None and word not in members) or (length and len(word) > length)
+    ]
+    if unfit:
+        raise MappingError(
+            f"Column {settings.columns.status!r} of {settings.name!r} can't take the status "
+            f"{', '.join(map(repr, unfit))}.",
+            hint="Correct [table.status]; sending and expired may be left out.",
+        )
 
 
 def _parameter(value: object) -> str:

@@ -7,13 +7,13 @@ table of rows that a statement works on (:func:`rows_of`), the snapshot that a r
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any, TypeVar
 
 import orjson
 import psycopg
-from psycopg.abc import Buffer
-from psycopg.types.datetime import TimestampLoader, TimestamptzLoader
+from psycopg.abc import Buffer, Loader
+from psycopg.types.datetime import DateLoader, TimestampLoader, TimestamptzLoader
 from sqlalchemy import (
     BindParameter,
     ColumnElement,
@@ -44,10 +44,15 @@ CONNECT_TIMEOUT_S = 10
 DEAD_LINK_MS = 25_000
 REPEATS = 20
 
-_UNAVAILABLE = frozenset({"25006", "53100", "53200", "53300", "57P01", "57P02", "57P03"})
-"""Read-only (a standby), disk full, out of memory, too many connections, shutdown, crash,
-start-up. Source: PostgreSQL manual, Appendix A."""
-_REPEATABLE = frozenset({"40001", "40P01"})
+_UNAVAILABLE = frozenset(
+    {"25006", "25P03", "57014", "53100", "53200", "53300", "57P01", "57P02", "57P03"}
+)
+"""Read-only (a standby), idle too long, cancelled, disk full, out of memory, too many
+connections, shutdown, crash, start-up. Source: PostgreSQL manual, Appendix A."""
+_UNAVAILABLE_FAMILIES = frozenset({"08", "54", "58", "XX"})
+"""Connection, program limit, system error, internal error."""
+_STALE_PLAN = "0A000"
+_REPEATABLE = frozenset({"40001", "40P01", _STALE_PLAN})
 _MAPPING = frozenset({"42703", "42P01", "3F000"})
 
 
@@ -67,8 +72,9 @@ def open_engine(source: SourceSettings, ledger: LedgerSettings, *, role: str = "
     """Open the business database for one role; nothing is connected yet.
 
     Every session runs in READ COMMITTED and UTC, waits for a lock only
-    ``ledger.lock_timeout_s``, notices a dead link within half a minute, and commits as durably
-    as the server is set to, but never without waiting for the disk.
+    ``ledger.lock_timeout_s``, and commits as durably as the server is set to, but never without
+    waiting for the disk. A dead link is noticed within half a minute on both ends: what a member
+    that died had locked must not stay locked.
 
     Raises:
         ConfigurationError: the DSN can't be read (checked with the configuration).
@@ -106,12 +112,22 @@ def open_engine(source: SourceSettings, ledger: LedgerSettings, *, role: str = "
             "SELECT set_config('TimeZone', 'UTC', false),"
             " set_config('lock_timeout', %s, false),"
             " set_config('DateStyle', 'ISO', false),"
+            " set_config('idle_in_transaction_session_timeout', '30s', false),"
+            " set_config('tcp_keepalives_idle', '10', false),"
+            " set_config('tcp_keepalives_interval', '5', false),"
+            " set_config('tcp_keepalives_count', '3', false),"
+            " set_config('tcp_user_timeout', '25s', false),"
             " CASE WHEN current_setting('synchronous_commit') = 'off'"
             " THEN set_config('synchronous_commit', 'local', false) END",
             (milliseconds,),
         )
         connection.autocommit = False
-        for name, loader in (("timestamptz", _AwareLoader), ("timestamp", _PlainLoader)):
+        loaders: dict[str, type[Loader]] = {
+            "timestamptz": _AwareLoader,
+            "timestamp": _PlainLoader,
+            "date": _DateLoader,
+        }
+        for name, loader in loaders.items():
             connection.adapters.register_loader(name, loader)
 
     return engine
@@ -153,22 +169,32 @@ def in_transaction(engine: Engine, work: Callable[[Connection], Result]) -> Resu
         DatabaseUnavailable: the connection failed; whether COMMIT was reached is not known.
         SetupError: a right is missing.
         MappingError: a table or column is gone.
+        LockTimeout: a lock was held for too long: repeat it later.
         DatabaseError: anything else that the database refused.
     """
     for last in [False] * (REPEATS - 1) + [True]:
         try:
-            with engine.begin() as connection:
-                return work(connection)
+            return _once(engine, work)
         except RepeatTransaction:
             if last:
                 raise
         except exc.SQLAlchemyError as error:
             ours = classified(error)
-            if isinstance(ours, LockTimeout):
-                raise DatabaseUnavailable(ours.message, hint=ours.hint) from error
             if last or not isinstance(ours, RepeatTransaction):
                 raise ours from error
     raise AssertionError("the last round returns or raises")
+
+
+def _once(engine: Engine, work: Callable[[Connection], Result]) -> Result:
+    """Run the work in one transaction; a session whose plans are stale is not used again."""
+    with engine.connect() as connection:
+        try:
+            with connection.begin():
+                return work(connection)
+        except exc.SQLAlchemyError as error:
+            if getattr(getattr(error, "orig", None), "sqlstate", None) == _STALE_PLAN:
+                connection.invalidate()
+            raise
 
 
 def classified(error: exc.SQLAlchemyError) -> CdcSmsError:
@@ -181,8 +207,8 @@ def classified(error: exc.SQLAlchemyError) -> CdcSmsError:
     state = getattr(driver, "sqlstate", None) or ""
     name = type(driver or error).__name__
     said = f"{name}, SQLSTATE {state}" if state else name
-    lost = isinstance(error, exc.DBAPIError) and error.connection_invalidated
-    if lost or state[:2] == "08" or state in _UNAVAILABLE or isinstance(error, exc.TimeoutError):
+    waits = state[:2] in _UNAVAILABLE_FAMILIES or state in _UNAVAILABLE
+    if waits or is_lost(error) or isinstance(error, exc.TimeoutError):
         return DatabaseUnavailable(
             f"The database can't be used now ({said}).",
             hint="Nothing is lost: cdc-sms goes on when the database answers again.",
@@ -213,7 +239,7 @@ def classified(error: exc.SQLAlchemyError) -> CdcSmsError:
             f"A lock was held for longer than ledger.lock_timeout_s ({said}).",
             hint="It is tried again by itself; look for long transactions on the database.",
         )
-    if state:
+    if state or isinstance(driver, psycopg.DataError):
         return RowRefused(
             f"The database refused a statement ({said}).",
             hint="Look for a trigger, constraint or lock on the table.",
@@ -221,6 +247,11 @@ def classified(error: exc.SQLAlchemyError) -> CdcSmsError:
     return DatabaseError(
         f"The database driver failed ({said}).", hint="Report this with the log around it."
     )
+
+
+def is_lost(error: exc.SQLAlchemyError) -> bool:
+    """Say whether the connection is gone, and the transaction with it."""
+    return isinstance(error, exc.DBAPIError) and error.connection_invalidated
 
 
 def _connect_failure(driver: psycopg.OperationalError) -> CdcSmsError:
@@ -279,6 +310,24 @@ def insert_if_absent(table: Table) -> Insert:
     return postgresql_insert(table).on_conflict_do_nothing()
 
 
+class _DateLoader(DateLoader):
+    """The same for dates."""
+
+    def load(self, data: Buffer) -> date:
+        try:
+            return super().load(data)
+        except psycopg.DataError:
+            past = bytes(data).startswith(b"-") or b"BC" in bytes(data)
+            return (FAR_PAST if past else FAR_FUTURE).date()
+
+
+_LOADERS: dict[str, type[Loader]] = {
+    "timestamptz": _AwareLoader,
+    "timestamp": _PlainLoader,
+    "date": _DateLoader,
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """Which transactions a read saw.
@@ -304,7 +353,7 @@ class Snapshot:
                 is added.
         """
         full = (self.xmax & ~0xFFFFFFFF) | (transaction_id & 0xFFFFFFFF)
-        if full - self.xmax > 1 << 31:
+        if full - self.xmax > 1 << 31 and full >= 1 << 32:
             full -= 1 << 32
         elif self.xmax - full > 1 << 31:
             full += 1 << 32

@@ -82,7 +82,7 @@ delivery = Table(
     Column("changed_at", _instant(), nullable=False),
 )
 """One row a message. ``done``: in a final state and nothing owed to Kafka. ``due_at``: when it is
-to be looked at next (claim: when the lease runs out); what is not done and long overdue has no
+to be looked at next (claim: when lease and grace run out); what is not done and long overdue has no
 record left that would bring it back, and the keeper emits it again."""
 
 Index("cdc_sms_delivery_by_key", delivery.c.message_key)
@@ -95,6 +95,12 @@ Index(
     "cdc_sms_delivery_owed",
     delivery.c.next_write_at,
     postgresql_where=delivery.c.owes_write,
+)
+
+Index(
+    "cdc_sms_delivery_doubted",
+    delivery.c.doubts,
+    postgresql_where=delivery.c.doubts > 0,
 )
 
 attempt = Table(

@@ -128,7 +128,7 @@ class Claims:
             for look in looks
             if look.key in shown and shown[look.key].message_id not in ids
         ]
-        self._ledger.insert(connection, new)
+        self._ledger.insert(connection, sorted(new, key=lambda message: message.id))
         wanted = sorted(ids | {message.id for message in new})
         messages = self._ledger.lock(connection, wanted, skip_locked=True)
         rows = self._table.lock(connection, sorted(shown))

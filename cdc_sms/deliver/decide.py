@@ -131,6 +131,8 @@ def finished_without_locks(
     current = next((m for m in messages if m.id == row.message_id), None)
     if current is None:
         return None
+    if current.state is State.CANCELLED and status is None:
+        return None
     reads_pending = status is not None and row.word == status.pending
     if reads_pending and not current.owes_write and current.unclear_at is None:
         return None
@@ -156,6 +158,14 @@ def decide(
         now: the database's clock.
         rules: see there.
     """
+    own = [m for m in messages if m.state is State.SENDING and m.claim_token == rules.token]
+    if own:  # COMMIT's reply was lost: the claim is ours, and is decided anew
+        freed = {m.id: _given_back(m, now) for m in own}
+        again = [freed.get(m.id, m) for m in messages]
+        decision = decide(look, again, row, row_is_locked=row_is_locked, now=now, rules=rules)
+        known = {m.id for m in decision.changed}
+        decision.changed += [m for m in freed.values() if m.id not in known]
+        return decision
     changed: list[Delivery] = []
     for other in messages:
         if other.is_done or (row is not None and other.id == row.message_id):
@@ -207,8 +217,6 @@ def _current(
         if not _is_pending_again(message, row, rules):
             return Decision(_final(look, message, row, rules), changed)
         message = replace(message, state=State.PENDING, due_at=now)
-    if message.state is State.SENDING and message.claim_token == rules.token:
-        return Decision(_claimed(look, message, row, rules), changed)  # COMMIT's reply was lost
     if message.state is State.SENDING:
         if not _lease_is_over(message, now, rules):
             return Decision(_wait_for_claim(look, message, now, rules), changed)
@@ -253,6 +261,13 @@ def _open(
         return Wait(look, "held"), None
     claimed = _claim(message, row, now, rules)
     return _claimed(look, claimed, row, rules), claimed
+
+
+def _given_back(message: Delivery, now: datetime) -> Delivery:
+    former = message.former_state or State.PENDING
+    return replace(
+        message, state=former, claim_token=None, lease_until=None, due_at=now, changed_at=now
+    )
 
 
 def _final(look: Look, message: Delivery, row: BusinessRow, rules: Rules) -> Result:

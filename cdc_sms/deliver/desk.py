@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cdc_sms.config.settings import DeliverSettings
-from cdc_sms.databases.engine import RowRefused
+from cdc_sms.databases.engine import LockTimeout, RowRefused
 from cdc_sms.deliver.account_hold import AccountHold
 from cdc_sms.deliver.breaker import Breaker, BreakerState
 from cdc_sms.deliver.claim import Claims, Taken
@@ -43,6 +43,10 @@ _log = logging.getLogger(__name__)
 
 LONGEST_PATIENCE_S = 1.0
 LETTER_PAUSE_S = 5.0
+KEEP_SOON_S = 0.5
+MOST_EVENTS = 1000
+MOST_TRIES = 5
+"""Looks at a key that the database refuses by itself before its record is given up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +137,7 @@ class Desk:
 
         self._line: deque[Look] = deque()
         self._waiting = Waiting()
+        self._spoilt: list[tuple[float, Spoilt]] = []
         self._parked: dict[str, list[Look]] = {}
         self._in_flight: dict[str, Claim] = {}
         self._to_settle: list[Settlement] = []
@@ -227,12 +232,13 @@ class Desk:
             self.failure = error
 
     def _is_over(self) -> bool:
-        busy = self._in_flight or self._to_settle or self._acknowledged
+        busy = self._in_flight or self._to_settle or self._acknowledged or self._claiming
         return self._stopping and not busy and not self._letters_out.total()
 
     def _turn(self) -> None:
         self._receive()
         self._line.extend(self._waiting.due(self._clock.monotonic_s()))
+        self._produce_spoilt_again()
         if self._clock.monotonic_s() >= self._database_rests_until_s:
             with self._database():
                 self._settle()
@@ -248,7 +254,7 @@ class Desk:
         """Run a turn's transactions; when the database is away, rest and repeat them."""
         try:
             yield
-        except DatabaseUnavailable as error:
+        except (DatabaseUnavailable, LockTimeout) as error:
             if not self.database_is_away:
                 _log.warning("database.lost", extra={"why": error.message})
             self._database_rests_until_s = self._clock.monotonic_s() + self._backoff.next_s()
@@ -265,9 +271,10 @@ class Desk:
         """Wait for the first event as long as nothing else is due; then take all that is there."""
         try:
             event = self._inbox.get(timeout=self._patience_s())
-            while True:
+            for _ in range(MOST_EVENTS):
                 self._take(event)
                 event = self._inbox.get_nowait()
+            self._take(event)
         except queue.Empty:
             return
 
@@ -338,9 +345,16 @@ class Desk:
         self._letters_out[place.partition] -= 1
         _log.error("dead_letter.refused", extra={"why": refused.why, "offset": place.offset})
         if isinstance(owed, Spoilt):
-            self._produce(owed)
+            self._spoilt.append((self._clock.monotonic_s() + LETTER_PAUSE_S, owed))
         else:
             self._wait(Wait(owed.look, "dead_letter", LETTER_PAUSE_S))
+
+    def _produce_spoilt_again(self) -> None:
+        now = self._clock.monotonic_s()
+        due = [spoilt for due_s, spoilt in self._spoilt if due_s <= now]
+        self._spoilt = [(due_s, spoilt) for due_s, spoilt in self._spoilt if due_s > now]
+        for spoilt in due:
+            self._produce(spoilt)
 
     # ---- claim, settle -------------------------------------------------------------------------
 
@@ -373,13 +387,24 @@ class Desk:
         """Claim the set; where the database refuses it, one by one, so that one harms none."""
         try:
             return self._claims.take(looks, **how)
+        except LockTimeout:
+            if len(looks) == 1:
+                return Taken([Wait(looks[0], "ledger_locked")], {})
         except RowRefused as error:
             if len(looks) == 1:
-                facts = {"offset": looks[0].place.offset, "why": error.message}
-                _log.error("look.refused", extra={"partition": looks[0].place.partition, **facts})
-                return Taken([Wait(looks[0], "refused")], {})
+                return Taken(self._refused(looks[0], error), {})
         taken = [self._take_claims([look], **how) for look in looks]
         return Taken([result for one in taken for result in one.results], taken[-1].holds)
+
+    def _refused(self, look: Look, error: RowRefused) -> list[Result]:
+        """Look again at a key that the database refuses; in the end, give its record up."""
+        facts = {"offset": look.place.offset, "why": error.message}
+        _log.error("look.refused", extra={"partition": look.place.partition, **facts})
+        if look.looks < MOST_TRIES:
+            return [Wait(look, "refused")]
+        self._release(look)
+        self._produce(Spoilt(look.record, look.place, "the database refuses the record's key"))
+        return []
 
     def _allowance(self) -> int:
         """Return how many looks may be taken now."""
@@ -416,15 +441,29 @@ class Desk:
             self._hold.lift()
             self._lift_hold = False
         if self._to_settle:
-            results = self._settles.settle(self._to_settle)
-            for settlement in self._to_settle:
-                self._in_flight.pop(settlement.claim.message.id, None)
-            self._to_settle = []
-            for result in results:
-                self._route(result)
+            self._settle_outcomes()
         if self._acknowledged:
             results = self._settles.acknowledge(self._acknowledged)
             self._acknowledged = []
+            for result in results:
+                self._route(result)
+
+    def _settle_outcomes(self) -> None:
+        """Settle the set; where someone holds a message of it, settle the others one by one."""
+        sets = [self._to_settle]
+        while sets:
+            settling = sets.pop()
+            try:
+                results = self._settles.settle(settling)
+            except LockTimeout:
+                if len(settling) == 1:
+                    continue
+                sets += [[settlement] for settlement in settling]
+                continue
+            done = {id(settlement) for settlement in settling}
+            self._to_settle = [s for s in self._to_settle if id(s) not in done]
+            for settlement in settling:
+                self._in_flight.pop(settlement.claim.message.id, None)
             for result in results:
                 self._route(result)
 
@@ -442,11 +481,11 @@ class Desk:
 
     def _send(self, claim: Claim) -> None:
         """Hand a claim to a sender; one whose COMMIT came through after the stop is given back."""
-        if self._stopping:
+        is_probe = self._breaker.state is BreakerState.PROBING
+        if self._stopping or (is_probe and self._in_flight):
             self._to_settle.append(Settlement(claim, None, None))
             return
         self._in_flight[claim.message.id] = claim
-        is_probe = self._breaker.state is BreakerState.PROBING
         self._probe_id = claim.message.id if is_probe else self._probe_id
         self._senders.send(claim, is_probe=is_probe)
 
@@ -519,7 +558,8 @@ class Desk:
             return
         self._keep_at_s = now + self._settings.keeper_s
         if 0 in self._owned:
-            self._keeper.turn(flow_is_free=self._breaker.state is BreakerState.CLOSED)
+            more = self._keeper.turn(flow_is_free=not self.is_blocked())
+            self._keep_at_s = now + (KEEP_SOON_S if more else self._settings.keeper_s)
 
     def _open_looks(self) -> Iterator[tuple[str, Look]]:
         blocked = self.is_blocked()

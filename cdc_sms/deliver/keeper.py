@@ -25,6 +25,8 @@ from cdc_sms.telemetry.metrics import Metrics
 _log = logging.getLogger(__name__)
 
 BATCH = 500
+OWED_BATCH = 50
+"""Fewer: a row that still can't take its status costs a wait for its lock."""
 
 
 class Keeper:
@@ -56,41 +58,49 @@ class Keeper:
         self._overdue = timedelta(seconds=overdue_s)
         self._metrics = metrics
 
-    def turn(self, *, flow_is_free: bool) -> None:
-        """Do one round.
+    def turn(self, *, flow_is_free: bool) -> bool:
+        """Do one round, of bounded size: other work waits for it.
 
         Args:
-            flow_is_free: no hold and no open breaker; otherwise nothing is emitted.
+            flow_is_free: no open breaker here; otherwise nothing is emitted.
+
+        Returns:
+            Whether there is more to do at once.
 
         Raises:
             DatabaseUnavailable: repeat it later.
         """
-        while self._settles.write_owed(limit=BATCH) == BATCH:
-            pass
-        if flow_is_free:
-            self._emit_overdue()
+        tried, void = self._settles.write_owed(limit=OWED_BATCH)
+        for message in void:
+            self._emit(message, "void")
+        emitted = self._emit_overdue() if flow_is_free else 0
         in_doubt, doubles, owed = in_transaction(self._engine, self._ledger.counts)
         self._metrics.in_doubt.set(in_doubt)
         self._metrics.possible_doubles.set(doubles)
         self._metrics.owed.set(owed)
+        return tried == OWED_BATCH or emitted == BATCH
 
-    def _emit_overdue(self) -> None:
+    def _emit_overdue(self) -> int:
         """Note them as emitted, then emit: once too few would be repeated after ``overdue``."""
 
         def work(connection: Connection) -> Sequence[Delivery]:
+            if self._ledger.holds(connection):
+                return []
             now = self._ledger.now(connection)
             messages = self._ledger.overdue(connection, now=now, after=self._overdue, limit=BATCH)
             if messages:
                 self._ledger.emitted(connection, [m.id for m in messages], now=now)
             return messages
 
-        for message in in_transaction(self._engine, work):
-            self._emit(message)
+        messages = in_transaction(self._engine, work)
+        for message in messages:
+            scheduled = message.state is State.SCHEDULED
+            self._emit(message, "scheduled" if scheduled else "overdue")
+        return len(messages)
 
-    def _emit(self, message: Delivery) -> None:
+    def _emit(self, message: Delivery, reason: str) -> None:
         if message.record_key is None:
             return
-        reason = "scheduled" if message.state is State.SCHEDULED else "overdue"
         key = orjson.loads(message.record_key)
         columns = key["payload"] if key.keys() == {"schema", "payload"} else key
         value = {"before": None, "after": columns, "op": "r"}

@@ -29,6 +29,8 @@ _log = logging.getLogger(__name__)
 POLL_S = 0.1
 COMMIT_EVERY_S = 1.0
 REVOKE_GRACE_S = 10.0
+MAX_HELD_RECORDS = 100_000
+"""Records of a partition that are finished or not, from the first unfinished one on."""
 MAX_OPEN_BYTES = 16 * 1024 * 1024
 
 
@@ -80,9 +82,11 @@ class DeliverLoop:
             CdcSmsError: something that needs a person.
         """
         self._desk.start(self._letters)
-        while not stop.is_set():
-            self._turn()
-        self._end()
+        try:
+            while not stop.is_set():
+                self._turn()
+        finally:
+            self._end()
 
     def _turn(self) -> None:
         for record in self._consumer.poll(POLL_S):
@@ -145,7 +149,12 @@ class DeliverLoop:
             reasons["bytes"], paused = len(self._owned), self._owned
         else:
             most = self._settings.max_open_records
-            paused = frozenset(p for p in self._owned if self._offsets.open_records(p) >= most)
+            paused = frozenset(
+                p
+                for p in self._owned
+                if self._offsets.open_records(p) >= most
+                or self._offsets.held_records(p) >= MAX_HELD_RECORDS
+            )
             reasons["waiting"] = len(paused)
         for reason, count in reasons.items():
             self._metrics.paused_partitions.labels(reason).set(count)

@@ -15,7 +15,7 @@ from cdc_sms.databases.ledger import Ledger
 from cdc_sms.deliver.decide import Claim, Finished, OwesDeadLetter, Result, Wait
 from cdc_sms.deliver.intake import Look
 from cdc_sms.deliver.route import Route
-from cdc_sms.deliver.write_back import Owing, WriteBack
+from cdc_sms.deliver.write_back import Owing, WriteBack, is_void
 from cdc_sms.model.delivery import AttemptRow, Delivery
 from cdc_sms.model.outcome import Failed, InDoubt, Outcome, Sent
 from cdc_sms.model.state import DeadLetterClass, State
@@ -108,9 +108,15 @@ class Settles:
                 connection,
                 [_attempt(s, now, self._provider) for s in settlements if s.outcome is not None],
             )
-            return [result_of(s.claim.look, after[s.claim.message.id], now) for s in settlements]
+            return [self._result(s.claim.look, after[s.claim.message.id], now) for s in settlements]
 
         return in_transaction(self._engine, work)
+
+    def _result(self, look: Look, message: Delivery, now: datetime) -> Result:
+        """Look again where the state could not be shown: the row may still read pending."""
+        if is_void(message, self._table.status):
+            return Wait(look, "again", 0.0)
+        return result_of(look, message, now)
 
     def acknowledge(self, acknowledged: Sequence[Acknowledged]) -> list[Result]:
         """Note dead letters that the broker has: their messages are done.
@@ -130,23 +136,25 @@ class Settles:
 
         return in_transaction(self._engine, work)
 
-    def write_owed(self, *, limit: int) -> int:
+    def write_owed(self, *, limit: int) -> tuple[int, list[Delivery]]:
         """Repeat write-backs that rows could not take; for the keeper.
 
         Returns:
-            How many were tried.
+            How many were tried, and the messages whose write turned out void: their rows are
+            to be looked at.
 
         Raises:
             DatabaseUnavailable: nothing changed.
         """
 
-        def work(connection: Connection) -> int:
+        def work(connection: Connection) -> tuple[int, list[Delivery]]:
             now = self._ledger.now(connection)
             messages = self._ledger.owed(connection, now=now, limit=limit)
             keys = self._table.keys_of(connection, [m.key_values for m in messages])
             owing = [Owing(key, m) for key, m in zip(keys, messages, strict=True)]
-            self._ledger.save(connection, self._write_back.apply(connection, owing, now=now))
-            return len(messages)
+            after = self._write_back.apply(connection, owing, now=now)
+            self._ledger.save(connection, after)
+            return len(messages), [m for m in after if is_void(m, self._table.status)]
 
         return in_transaction(self._engine, work)
 
@@ -214,10 +222,11 @@ def result_of(look: Look, message: Delivery, now: datetime) -> Result:
 
 def _sent(before: Delivery, settlement: Settlement, now: datetime, provider: str) -> Delivery:
     assert isinstance(settlement.outcome, Sent)
+    is_ours = before.claim_token == settlement.claim.token  # else the takeover counted it
     return replace(
         before,
         state=State.SENT,
-        attempts=before.attempts + 1,
+        attempts=before.attempts + is_ours,
         claim_token=None,
         lease_until=None,
         provider=provider,

@@ -14,8 +14,7 @@ from sqlalchemy import Connection, exc
 
 from cdc_sms.config.settings import StatusSettings
 from cdc_sms.databases.business_table import BusinessTable
-from cdc_sms.databases.engine import RowRefused, classified
-from cdc_sms.errors import MappingError, SetupError
+from cdc_sms.databases.engine import RepeatTransaction, classified, is_lost
 from cdc_sms.model.business_row import BusinessRow, Key, RowWrite
 from cdc_sms.model.delivery import Delivery
 from cdc_sms.model.state import State
@@ -64,9 +63,10 @@ def may_write(
             and the same content prove that the row is this message's.
     """
     if not has_created_at:
-        return row.word == (message.row_word or status.pending) and (
-            message.content_digest in {None, row.digest}
-        )
+        ours = {message.row_word or status.pending}
+        if message.state is State.SENDING:  # claimed under this very lock
+            ours.add(status.pending)
+        return row.word in ours and message.content_digest in {None, row.digest}
     if row.message_id != message.id:
         return False
     if row.word == status.pending:
@@ -109,8 +109,7 @@ class WriteBack:
             with connection.begin_nested():
                 return self._apply(connection, owing, status, now, locked)
         except exc.SQLAlchemyError as error:
-            ours = classified(error)
-            if not isinstance(ours, RowRefused | MappingError | SetupError):
+            if is_lost(error) or isinstance(classified(error), RepeatTransaction):
                 raise
         # the table as a whole can't be written now: what was sent is settled all the same
         words = [word_of(o.message, status) for o in owing]
@@ -165,7 +164,7 @@ class WriteBack:
             word=word,
             provider_message_id=message.provider_message_id,
             sent_at=message.accepted_at,
-            error_text=message.failure_text if message.state is not State.SENT else None,
+            error_text=_note_for(message),
             attempts=message.attempts,
         )
 
@@ -192,6 +191,21 @@ class WriteBack:
         if message.state.is_final:
             _note("write_back.voided", message)
         return _settled(message, None)
+
+
+def is_void(message: Delivery, status: StatusSettings | None) -> bool:
+    """Say whether a final state could not be shown, and won't be: the row isn't its own."""
+    if status is None or message.owes_write or not message.state.is_final:
+        return False
+    word = word_of(message, status)
+    return word is not None and message.row_word != word
+
+
+def _note_for(message: Delivery) -> str | None:
+    """Return what a person is to read in the row: why, nothing, or what stands there."""
+    if message.state in {State.FAILED, State.EXPIRED}:
+        return message.failure_text or ""
+    return "" if message.state is State.SENT else None
 
 
 def _settled(message: Delivery, word: str | None) -> Delivery:

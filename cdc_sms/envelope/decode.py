@@ -62,7 +62,7 @@ def decode(
         return Tombstone(columns, types)
     if not isinstance(body, dict):
         raise _no_change_event("The value is no object")
-    if "op" in body and ("after" in body or "source" in body):
+    if "__op" not in body and "op" in body and ("after" in body or "source" in body):
         return _enveloped(columns, types, body)
     return _unwrapped(columns, types, body, headers)
 

@@ -140,6 +140,11 @@ class Offsets:
         owned = self._assigned.get(partition)
         return 0 if owned is None else len(owned.by_offset)
 
+    def held_records(self, partition: int) -> int:
+        """Return how many records are remembered: from the oldest unfinished one on."""
+        assigned = self._assigned.get(partition)
+        return len(assigned.in_order) if assigned else 0
+
     def oldest_open(self, partition: int) -> int | None:
         """Return the offset that holds a partition's commit back; None where nothing is open."""
         owned = self._assigned.get(partition)

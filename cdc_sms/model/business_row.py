@@ -43,7 +43,7 @@ class RowWrite:
     """What is to be written to one row; None leaves a column alone.
 
     Attributes:
-        error_text: empty clears the column.
+        error_text: an empty one clears the column.
     """
 
     key: Key

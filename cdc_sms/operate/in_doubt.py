@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import Engine
@@ -42,8 +41,7 @@ def what_comes_next(row: InDoubtRow, settings: DeliverSettings) -> dict[str, Any
             shown = f"a person decides: cdc-sms dlq show {letter}" if known else "dead-lettered"
             return {"next": shown, "next_at": None}
         case State.SENDING:
-            at = row.due_at + timedelta(seconds=settings.lease_grace_s)
-            return {"next": "taken over as in doubt", "next_at": at}
+            return {"next": "taken over as in doubt", "next_at": row.due_at}
         case _ if settings.doubt == "resend" and row.doubts <= 1:
             return {"next": "sent again, once", "next_at": row.due_at}
         case _:

@@ -21,6 +21,7 @@ from cdc_sms.deliver.intake import Look
 from cdc_sms.deliver.route import route
 from cdc_sms.deliver.settle import Settlement, Settles
 from cdc_sms.deliver.write_back import WriteBack
+from cdc_sms.errors import CdcSmsError
 from cdc_sms.kafka.offsets import Place
 from cdc_sms.model.message import key_text
 from cdc_sms.model.outcome import Outcome
@@ -166,7 +167,11 @@ def bench(
     ledger_settings = LedgerSettings(lock_timeout_s=0.3)
     engine = open_engine(source_settings(database.dsn), ledger_settings, role="test")
     upgrade(engine, ledger_settings)
-    reflected = in_transaction(engine, lambda c: BusinessTable.reflect(c, table))
+    try:
+        reflected = in_transaction(engine, lambda c: BusinessTable.reflect(c, table))
+    except CdcSmsError:
+        engine.dispose()
+        raise
     ledger, write_back = Ledger(), WriteBack(reflected)
     claims = Claims(
         engine=engine, table=reflected, ledger=ledger, write_back=write_back, settings=settings

@@ -1,21 +1,24 @@
 import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import LiteralString
 
 import psycopg
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from psycopg import sql
 from support.fixtures.databases import PostgresDatabase
 from support.ledgers import Bench, bench
 from support.waiting import until
 
 from cdc_sms.config.settings import TableSettings
+from cdc_sms.databases.engine import LockTimeout
 from cdc_sms.databases.schema import metadata
 from cdc_sms.databases.version import HEAD, VERSION_TABLE
 from cdc_sms.deliver.decide import Claim, Finished, OwesDeadLetter, Wait
 from cdc_sms.deliver.settle import Acknowledged
-from cdc_sms.errors import DatabaseUnavailable
+from cdc_sms.errors import MappingError
 from cdc_sms.model.outcome import Failed, FailureClass, InDoubt, Sent
 from cdc_sms.model.state import DeadLetterClass, State
 
@@ -130,7 +133,7 @@ def test_write_back_to_a_held_row_is_owed_and_repeated(desk: Bench) -> None:
         application.execute("SELECT * FROM sms WHERE id = %s FOR UPDATE", (key,))
         [result] = desk.settle([claim], Sent("7"))
         owed = desk.state(claim.message.id)["owes_write"]
-    until(lambda: desk.settles.write_owed(limit=10) == 1, within_s=10)
+    until(lambda: desk.settles.write_owed(limit=10)[0] == 1, within_s=10)
 
     assert isinstance(result, Finished)
     assert owed
@@ -408,7 +411,7 @@ def test_ledger_row_that_another_member_holds_too_long_is_waited_for(desk: Bench
 
     with psycopg.connect(desk.database.dsn) as member:
         member.execute("SELECT * FROM cdc_sms_delivery FOR UPDATE")
-        with pytest.raises(DatabaseUnavailable):
+        with pytest.raises(LockTimeout):
             desk.settle(claims, Sent("1"))
 
     [result] = desk.settle(claims, Sent("1"))
@@ -439,7 +442,98 @@ def test_bytes_and_uuid_keys_find_their_rows_again_for_an_owed_write(
         application.execute("SELECT * FROM sms FOR UPDATE")
         desk.settle(claims, Sent("1"))
 
-    until(lambda: desk.settles.write_owed(limit=10) == 1, within_s=10)
+    until(lambda: desk.settles.write_owed(limit=10)[0] == 1, within_s=10)
 
     assert postgres_database.execute("SELECT status FROM sms") == [("sent",)]
     desk.engine.dispose()
+
+
+def simple(desk_database: PostgresDatabase, columns: LiteralString, **mapped: str) -> Bench:
+    settings = TableSettings.model_validate(
+        {
+            "name": "sms",
+            "columns": {"key": "id", "recipient": "phone", "text": "body", **mapped},
+            "status": {"sending": "sending"},
+        }
+    )
+    create = sql.SQL("CREATE TABLE sms (id int PRIMARY KEY, phone text, body text, {})").format(
+        sql.SQL(columns)
+    )
+    made = bench(desk_database, create=create, table=settings)
+    desk_database.execute("INSERT INTO sms (id, phone, body) VALUES (1, '+48600100200', 'x')")
+    return made
+
+
+@pytest.mark.parametrize(
+    ("columns", "mapped"),
+    [
+        ("status char(9) DEFAULT 'pending'", {}),
+        ("status text DEFAULT 'pending', note text NOT NULL DEFAULT ''", {"error_text": "note"}),
+        ("status text DEFAULT 'pending', until date DEFAULT 'infinity'", {"expires_at": "until"}),
+        ("status text DEFAULT 'pending', made date DEFAULT 'infinity'", {"created_at": "made"}),
+    ],
+    ids=["padded status", "note that can't be null", "date as a limit", "endless date"],
+)
+def test_columns_as_people_have_them_take_their_status(
+    postgres_database: PostgresDatabase, columns: LiteralString, mapped: dict[str, str]
+) -> None:
+    desk = simple(postgres_database, columns, status="status", **mapped)
+
+    desk.settle(desk.claim(1), Sent("1"))
+
+    [(status,)] = postgres_database.execute("SELECT status FROM sms")
+    assert status.strip() == "sent"
+    desk.engine.dispose()
+
+
+@pytest.mark.parametrize(
+    "columns",
+    ["status varchar(6) DEFAULT 'x'", "status int, made interval"],
+    ids=["word too long", "created-at of no use"],
+)
+def test_column_that_cannot_serve_is_refused_at_the_start(
+    postgres_database: PostgresDatabase, columns: LiteralString
+) -> None:
+    mapped = {"created_at": "made"} if "made" in columns else {}
+
+    with pytest.raises(MappingError):
+        simple(postgres_database, columns, status="status", **mapped)
+
+
+def test_member_that_died_in_its_transaction_stops_only_its_own_key(desk: Bench) -> None:
+    held, free = desk.insert(), desk.insert()
+    [claim] = desk.claim(held)
+    with psycopg.connect(desk.database.dsn) as dead:
+        dead.execute("DELETE FROM cdc_sms_delivery")  # what it had locked or inserted
+        with pytest.raises(LockTimeout):
+            desk.settle([claim], Sent("1"))
+        results = desk.take(desk.look(free))
+        dead.rollback()
+
+    assert isinstance(results[0], Claim)
+
+
+def test_state_that_could_not_be_shown_is_looked_at_again(desk: Bench) -> None:
+    key = desk.insert()
+    claims = desk.claim(key)
+    desk.database.execute(
+        "UPDATE sms SET status = 'pending', body = 'corrected' WHERE id = %s", key
+    )
+
+    [again] = desk.settle(claims, Sent("1"))
+    [letter] = desk.take(desk.look(key))
+
+    assert isinstance(again, Wait)
+    assert isinstance(letter, OwesDeadLetter)
+    assert letter.dead_letter_class is DeadLetterClass.UNCLEAR
+
+
+def test_acceptance_after_a_takeover_is_one_attempt(desk: Bench) -> None:
+    key = desk.insert()
+    [claim] = desk.claim(key)
+    desk.database.execute("UPDATE cdc_sms_delivery SET lease_until = now() - interval '1 minute'")
+    desk.take(desk.look(key))
+
+    desk.settle([claim], Sent("1"))
+
+    assert desk.state(claim.message.id)["attempts"] == 1

@@ -41,12 +41,29 @@ def test_pending_message_is_claimed_with_the_token_and_a_lease() -> None:
 
 
 def test_own_claim_is_recognised_when_the_reply_to_commit_was_lost() -> None:
-    mine = message(State.SENDING, claim_token=TOKEN)
+    mine = message(State.SENDING, claim_token=TOKEN, former_state=State.PENDING)
 
     decision = decided([mine], row(word="sending"))
 
     assert isinstance(decision.result, Claim)
-    assert decision.changed == []
+    [claimed] = decision.changed
+    assert (claimed.claim_token, claimed.attempts, claimed.doubts) == (TOKEN, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("shown", "state"),
+    [(None, State.CANCELLED), (row(word="stopped"), State.CANCELLED)],
+    ids=["row gone", "cancelled"],
+)
+def test_own_claim_whose_row_went_meanwhile_is_no_doubt(
+    shown: BusinessRow | None, state: State
+) -> None:
+    mine = message(State.SENDING, claim_token=TOKEN, former_state=State.PENDING)
+
+    decision = decided([mine], shown)
+
+    assert isinstance(decision.result, Finished)
+    assert [(m.state, m.claim_token, m.doubts) for m in decision.changed] == [(state, None, 0)]
 
 
 def test_message_that_another_member_holds_waits_for_lease_and_grace() -> None:

@@ -2,7 +2,7 @@ import orjson
 import pytest
 from support.factories import record
 
-from cdc_sms.deliver.intake import Intake, Look, Skip, Undecodable
+from cdc_sms.deliver.intake import Intake, Look, Skip, Undecodable, shows_another_word
 from cdc_sms.kafka.offsets import Place
 from cdc_sms.model.encodings import ColumnKind, KeyColumn
 
@@ -90,3 +90,24 @@ def test_another_column_never_stops_a_record(intake: Intake) -> None:
     odd = event(after={"id": 4711, "status": "pending", "body": {"deep": [1, None]}, "x": 1e300})
 
     assert isinstance(intake.read(record(key=b'{"id":4711}', value=odd), PLACE), Look)
+
+
+@pytest.mark.parametrize(
+    ("word", "pending", "shows"),
+    [
+        ("sent", "pending", True),
+        ("N ", "N", False),
+        (False, "false", False),
+        (True, "false", True),
+        (1, "0", True),
+        (0, "0", False),
+        ("AA==", "0", False),
+        (None, "pending", False),
+        ({"scale": 0, "value": "AA=="}, "0", False),
+    ],
+    ids=str,
+)
+def test_only_a_word_that_is_certainly_another_is_skipped(
+    word: object, pending: str, shows: bool
+) -> None:
+    assert shows_another_word(word, pending) is shows

@@ -75,6 +75,13 @@ def upgrade() -> None:
         schema=schema,
         postgresql_where=sa.text("owes_write"),
     )
+    op.create_index(
+        "cdc_sms_delivery_doubted",
+        "cdc_sms_delivery",
+        ["doubts"],
+        schema=schema,
+        postgresql_where=sa.text("doubts > 0"),
+    )
     op.create_table(
         "cdc_sms_attempt",
         sa.Column("claim_token", sa.String(36), primary_key=True),
