@@ -126,6 +126,8 @@ def _type(key: Key) -> str:
     annotation = str(key.field.annotation)
     if key.is_secret:
         return "secret"
+    if annotation.startswith("dict"):
+        return "table"
     if "Literal" in annotation:
         words = [word.strip("'\" ") for word in annotation.partition("[")[2].split(",")]
         return " or ".join(f"`{word.split(']')[0].strip(chr(39))}`" for word in words)

@@ -78,8 +78,11 @@ def check(config: Path | None, *, as_json: bool) -> None:
 
     Next: 'cdc-sms migrate'.
     """
+    from cdc_sms.kafka.connection import client_settings  # noqa: PLC0415 - only this needs it
+
     sections = load(config, environment())
     check_keys_of_providers(sections)
+    client_settings(sections.kafka)
     if as_json:
         print_json({"mistakes": 0})
     else:

@@ -378,7 +378,7 @@ def key_column(column: Column[Any]) -> KeyColumn:
     return KeyColumn(name=column.name, kind=kind, scale=scale, precision=precision)
 
 
-def _kind(  # noqa: C901 - one case a type
+def _kind(  # noqa: C901, PLR0912 - one case a type
     type_: types.TypeEngine[Any],
 ) -> tuple[ColumnKind, int | None, int | None]:
     match type_:
@@ -397,6 +397,8 @@ def _kind(  # noqa: C901 - one case a type
         case postgresql.TIMESTAMP() | types.DateTime():
             kind = ColumnKind.TIMESTAMPTZ if type_.timezone else ColumnKind.TIMESTAMP
             return kind, None, getattr(type_, "precision", None)
+        case types.Time() if type_.timezone:
+            return ColumnKind.OTHER, None, None
         case postgresql.TIME() | types.Time():
             return ColumnKind.TIME, None, getattr(type_, "precision", None)
         case types.Date():

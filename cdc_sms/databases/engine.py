@@ -36,6 +36,7 @@ from sqlalchemy.dialects.postgresql import JSON
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 
 from cdc_sms.config.settings import LedgerSettings, SourceSettings
+from cdc_sms.databases.schema import SCHEMA
 from cdc_sms.errors import CdcSmsError, DatabaseError, DatabaseUnavailable, MappingError, SetupError
 
 Result = TypeVar("Result")
@@ -101,7 +102,7 @@ def open_engine(source: SourceSettings, ledger: LedgerSettings, *, role: str = "
         max_overflow=2,
         pool_pre_ping=True,
         isolation_level="READ COMMITTED",
-        execution_options={"schema_translate_map": {None: ledger.schema_name}},
+        execution_options={"schema_translate_map": {SCHEMA: ledger.schema_name}},
     )
 
     @event.listens_for(engine, "connect")

@@ -20,7 +20,11 @@ from sqlalchemy import (
     text,
 )
 
-metadata = MetaData()
+SCHEMA = "cdc_sms_ledger"
+"""Stands for the ledger's schema in these definitions; the engine puts the configured name there.
+A name of its own: what has no schema in a statement, such as the customer's types, stays so."""
+
+metadata = MetaData(schema=SCHEMA)
 
 
 def _binary_text(length: int) -> String:

@@ -37,6 +37,7 @@ class AccountHold:
         value: dict[str, object] = {
             "kind": "account",
             "code": code,
+            "reason": f"the provider answered {code}",
             "since": self._clock.now().isoformat(),
             "way_out": "put the account right; it is asked for by itself and goes on",
         }

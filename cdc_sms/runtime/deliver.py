@@ -135,7 +135,14 @@ class DeliverRole:
     def status(self) -> dict[str, object]:
         """Return state, since, why, and what the loop has in hand."""
         loop = self._loop
-        return {**self._phase.describe(), **(loop.describe() if loop is not None else {})}
+        if loop is None:
+            return self._phase.describe()
+        trouble = loop.trouble()
+        if trouble is None:
+            self._phase.enter("delivering")
+        else:
+            self._phase.enter("waiting", trouble)
+        return {**self._phase.describe(), **loop.describe()}
 
     def ready(self) -> str | None:
         """Return why nothing flows, or None."""

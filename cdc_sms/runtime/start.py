@@ -103,12 +103,12 @@ def all_findings(checks: list[Callable[[], None]]) -> None:
             check()
         except (SetupError, MappingError) as error:
             findings.append(error)
-    if len(findings) == 1:
+    if len({error.message for error in findings}) == 1:
         raise findings[0]
     if findings:
         raise SetupError(
-            " ".join(error.message for error in findings),
-            hint=" ".join(error.hint for error in findings),
+            " ".join(dict.fromkeys(error.message for error in findings)),
+            hint=" ".join(dict.fromkeys(error.hint for error in findings)),
         )
 
 

@@ -161,10 +161,11 @@ def bench(
     create: Any = CREATE,
     table: TableSettings = TABLE,
     settings: DeliverSettings = SETTINGS,
+    schema: str = "public",
 ) -> Bench:
     """Make the table and the ledger, and build the steps on them."""
     database.execute(create)
-    ledger_settings = LedgerSettings(lock_timeout_s=0.3)
+    ledger_settings = LedgerSettings(lock_timeout_s=0.3, schema_name=schema)
     engine = open_engine(source_settings(database.dsn), ledger_settings, role="test")
     upgrade(engine, ledger_settings)
     try:

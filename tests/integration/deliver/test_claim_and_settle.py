@@ -1,13 +1,14 @@
 import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import LiteralString
+from typing import LiteralString, cast
 
 import psycopg
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from psycopg import sql
+from sqlalchemy import MetaData
 from support.fixtures.databases import PostgresDatabase
 from support.ledgers import Bench, bench
 from support.waiting import until
@@ -33,6 +34,10 @@ def desk(postgres_database: PostgresDatabase) -> Iterator[Bench]:
 
 
 def test_migrations_make_exactly_the_schema_that_the_code_knows(desk: Bench) -> None:
+    plain = MetaData()
+    for table in metadata.tables.values():
+        table.to_metadata(plain, schema=cast("str", None))  # None: the default schema
+
     with desk.engine.connect() as connection:
         context = MigrationContext.configure(
             connection,
@@ -44,7 +49,7 @@ def test_migrations_make_exactly_the_schema_that_the_code_knows(desk: Bench) -> 
                 ),
             },
         )
-        differences = compare_metadata(context, metadata)
+        differences = compare_metadata(context, plain)
         revision = context.get_current_revision()
 
     assert differences == []
@@ -335,7 +340,10 @@ def test_table_of_another_shape_works_by_configuration_alone(
     desk.engine.dispose()
 
 
-def test_enum_status_column_takes_its_words(postgres_database: PostgresDatabase) -> None:
+@pytest.mark.parametrize("schema", ["public", "bookkeeping"])
+def test_enum_status_column_takes_its_words_wherever_the_ledger_is(
+    postgres_database: PostgresDatabase, schema: str
+) -> None:
     postgres_database.execute("CREATE TYPE mood AS ENUM ('pending', 'sent', 'failed')")
     settings = TableSettings.model_validate(
         {
@@ -348,6 +356,7 @@ def test_enum_status_column_takes_its_words(postgres_database: PostgresDatabase)
         create="CREATE TABLE sms (id int PRIMARY KEY, phone text, body text,"
         " status mood DEFAULT 'pending')",
         table=settings,
+        schema=schema,
     )
     postgres_database.execute("INSERT INTO sms VALUES (1, '+48600100200', 'x')")
 
