@@ -61,8 +61,8 @@ class RowRefused(DatabaseError):  # noqa: N818 - what the database did, not an e
     """A statement on business rows was refused: lock time-out, trigger, constraint, type."""
 
 
-class LockTimeout(RowRefused):
-    """Someone else held a lock for longer than we wait."""
+class LockTimeout(RowRefused, DatabaseUnavailable):
+    """Someone else held a lock for longer than we wait: the row refused; repeat it later."""
 
 
 class RepeatTransaction(DatabaseError):  # noqa: N818 - what is to be done
