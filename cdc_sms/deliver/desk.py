@@ -207,6 +207,11 @@ class Desk:
         return self._breaker.state in {BreakerState.OPEN, BreakerState.HELD}
 
     @property
+    def breaker_reason(self) -> str:
+        """Return why the breaker isn't closed: the provider's code."""
+        return self._breaker.reason
+
+    @property
     def database_is_away(self) -> bool:
         """Say whether the database couldn't be used at the last try."""
         return self._database_rests_until_s > 0
@@ -215,7 +220,7 @@ class Desk:
         """Return what a person wants to know of it; counts may be a turn old."""
         return {
             "breaker": self._breaker.state.value,
-            "breaker_reason": self._breaker.reason,
+            "breaker_reason": self.breaker_reason,
             "in_flight": len(self._in_flight),
             "in_line": len(self._line),
             "waiting": len(self._waiting),
@@ -254,7 +259,7 @@ class Desk:
         """Run a turn's transactions; when the database is away, rest and repeat them."""
         try:
             yield
-        except (DatabaseUnavailable, LockTimeout) as error:
+        except DatabaseUnavailable as error:  # or a lock that was held for too long
             if not self.database_is_away:
                 _log.warning("database.lost", extra={"why": error.message})
             self._database_rests_until_s = self._clock.monotonic_s() + self._backoff.next_s()

@@ -228,7 +228,7 @@ class DeliverLoop:
         if not self._consumer.is_connected:
             return "no broker answers"
         if self._desk.is_blocked():
-            return f"the provider is paused: {self._desk.describe()['breaker_reason']}"
+            return f"the provider is paused: {self._desk.breaker_reason}"
         return None
 
     def live_s(self) -> float:

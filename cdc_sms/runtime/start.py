@@ -31,7 +31,7 @@ STUCK_AFTER_S = 60.0
 class Phase:
     """What a role is doing, since when and why; for ``/status``.
 
-    Thread: the role's own writes, any reads.
+    Thread: any; the present is one value, which is replaced at once.
     """
 
     def __init__(self, clock: Clock) -> None:
