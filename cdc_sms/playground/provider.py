@@ -147,7 +147,7 @@ class Simulator:
         try:
             listener = _bound(self._host, self._port)
         except OSError as error:
-            self._desk.close()
+            self._desk.close_record()
             raise SetupError(
                 f"{self._host}:{self._port} can't be listened on: {error.strerror}.",
                 hint="Choose another --port, or end what uses this one.",
@@ -156,11 +156,11 @@ class Simulator:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="simulator")
         self._thread.start()
-        asyncio.run_coroutine_threadsafe(self._desk.listen(listener), self._loop).result()
+        self._call(lambda: self._desk.listen(listener))
 
     def stop(self) -> None:
         """Close the port and every connection, and end the thread."""
-        self._call(self._desk.close)
+        asyncio.run_coroutine_threadsafe(self._desk.end(), self._loop).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
@@ -233,7 +233,8 @@ class _Desk:
         self._rules = Rules(rules, seed=seed, now_s=time.monotonic())
         self._record_path = record
         self._record: BinaryIO | None = None
-        self._server: asyncio.Server | None = None
+        self._listener: socket.socket | None = None
+        self._joining: set[asyncio.Task[Any]] = set()
         self._address = ("", 0)
         self._connections: set[_Connection] = set()
         self._unavailable_until_s = 0.0
@@ -249,21 +250,52 @@ class _Desk:
         if self._record_path is not None:
             self._record = _opened(self._record_path)
 
-    async def listen(self, listener: socket.socket) -> None:
-        """Take connections from a bound socket."""
-        self._address = listener.getsockname()[:2]
-        self._server = await asyncio.get_running_loop().create_server(
-            lambda: _Connection(self), sock=listener, backlog=1024
-        )
+    def listen(self, listener: socket.socket) -> None:
+        """Take connections from a bound socket.
 
-    def close(self) -> None:
+        Not by asyncio's own server: that one leaks a connection which arrives in the turn in
+        which it is closed.
+        """
+        self._address = listener.getsockname()[:2]
+        listener.setblocking(False)
+        listener.listen(1024)
+        self._listener = listener
+        asyncio.get_running_loop().add_reader(listener, self._accept, listener)
+
+    def _accept(self, listener: socket.socket) -> None:
+        try:
+            client, _ = listener.accept()
+        except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+            return
+        client.setblocking(False)
+        loop = asyncio.get_running_loop()
+        task = loop.create_task(loop.connect_accepted_socket(lambda: _Connection(self), client))
+        self._joining.add(task)
+        task.add_done_callback(self._joining.discard)
+
+    def _refuse(self) -> None:
+        """Listen no more, and end the connections."""
+        if self._listener is not None:
+            asyncio.get_running_loop().remove_reader(self._listener)
+            self._listener.close()
+            self._listener = None
+        for connection in tuple(self._connections):
+            if not connection.is_control:
+                connection.reset()
+
+    async def end(self) -> None:
         """Close the port, the connections and the record."""
         for task in self._returning:
             task.cancel()
-        if self._server is not None:
-            self._server.close()
+        await asyncio.gather(*self._returning, return_exceptions=True)
+        self._refuse()
+        await asyncio.gather(*self._joining)
         for connection in tuple(self._connections):
             connection.reset()
+        self.close_record()
+
+    def close_record(self) -> None:
+        """Close the record's file, where there is one."""
         if self._record is not None:
             self._record.close()
 
@@ -310,20 +342,19 @@ class _Desk:
 
     async def _away(self, unavailable_s: float, refuse_s: float) -> None:
         await asyncio.sleep(unavailable_s)
-        if refuse_s > 0 and self._server is not None:
-            self._server.close()
-            for connection in tuple(self._connections):
-                if not connection.is_control:
-                    connection.reset()
+        if refuse_s > 0:
+            self._refuse()
             # Bound and not listening: connections are refused, and nobody else gets the port.
             with _bound(*self._address) as holder:
                 await asyncio.sleep(refuse_s)
-                await self.listen(holder.dup())
+                self.listen(holder.dup())
         logger.info("outage.ended")
 
     def joined(self, connection: "_Connection") -> None:
-        """Note a new connection."""
+        """Note a new connection; one that was taken too late is refused."""
         self._connections.add(connection)
+        if self._listener is None:
+            connection.reset()
 
     def left(self, connection: "_Connection") -> None:
         """Note that a connection is gone, and that nobody waits for its answer any more."""

@@ -1,7 +1,9 @@
 """The simulated provider over its port: faults, record, outage, control."""
 
+import gc
 import socket
 import struct
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -114,6 +116,23 @@ def test_an_outage_answers_503_then_refuses_then_is_over(simulator: Simulator) -
     until(lambda: not _connects(simulator), within_s=5, what="refused connections")
     until(lambda: _connects(simulator), within_s=5, what="the end of the outage")
     assert send(simulator).json()["responseCode"] == "OK"
+
+
+def test_connections_that_arrive_as_an_outage_starts_are_closed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    leaked: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda found: leaked.append(found.exc_value))
+    with Simulator() as simulator, ThreadPoolExecutor(3) as callers:
+        for _ in range(10):
+            calls = [callers.submit(_connects, simulator) for _ in range(50)]
+            simulator.outage(refuse_s=0.02)
+            for call in calls:
+                call.result()
+            until(lambda: _connects(simulator), within_s=5, what="the end of the outage")
+    gc.collect()
+
+    assert leaked == []
 
 
 def test_the_control_reaches_through_an_outage(
