@@ -4,6 +4,7 @@
 
     CdcSmsError(message, hint=…)
     ├── ConfigurationError        a setting is wrong or missing                          exit 2
+    ├── ActRefused                a person's act could do harm as things stand            exit 2
     ├── SetupError                a right, table, topic, slot or setting is missing       exit 3
     ├── NeedsPerson               lost or foreign history, a changed mapping              exit 5
     ├── SourceError
@@ -45,6 +46,12 @@ class CdcSmsError(Exception):
 
 class ConfigurationError(CdcSmsError):
     """A setting is wrong or missing."""
+
+    exit_code = 2
+
+
+class ActRefused(CdcSmsError):  # noqa: N818 - a refusal, not a failure
+    """A person's act is refused as things stand; nothing was changed."""
 
     exit_code = 2
 

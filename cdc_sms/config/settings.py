@@ -194,6 +194,11 @@ class LedgerSettings(Section):
     schema_name: str = Field(
         "public", description="The schema that `cdc-sms migrate` makes its tables in."
     )
+    environment: str = Field(
+        "production",
+        pattern=r"^[A-Za-z0-9._-]{1,50}$",
+        description="What this installation is: a copy of its database is refused elsewhere.",
+    )
     lock_timeout_s: Seconds = Field(
         1.0, description="How long a statement waits for a lock before the row is owed; seconds."
     )
@@ -328,6 +333,23 @@ class DeliverSettings(Section):
     )
     overdue_s: Seconds = Field(
         300.0, description="How long after its due time a message is emitted again; seconds."
+    )
+    messages_per_s: float | None = Field(
+        None,
+        gt=0,
+        description="The most messages a second, for the whole group; left out: no limit.",
+    )
+    flood_after: int = Field(
+        100, ge=1, description="Dead letters in a row, over all members, that pause the flow."
+    )
+    backlog_messages: int = Field(
+        100,
+        ge=0,
+        description="Rows that were pending before the first start and are sent unasked.",
+    )
+    backlog_age_s: Seconds = Field(
+        86_400.0,
+        description="A row this much older than the first start holds the backlog; seconds.",
     )
     region: str = Field(
         "PL", pattern=r"^[A-Z]{2}$", description="The country of numbers without a prefix."

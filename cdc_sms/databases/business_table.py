@@ -131,6 +131,13 @@ class BusinessTable:
         table = Table(name, MetaData(), *columns, schema=schema)
         return cls(table, settings)
 
+    @property
+    def mapping(self) -> str:
+        """Return what message ids are made of: table, key and created-at with their types."""
+        names = [*self._mapped.key, *filter(None, [self._mapped.created_at])]
+        types_ = (f"{name} {self._table.c[name].type!r}" for name in names)
+        return f"{self._name}: {', '.join(types_)}"
+
     # ---- reading ------------------------------------------------------------------------------
 
     def read(self, connection: Connection, keys: Sequence[Key]) -> Read:
@@ -255,6 +262,7 @@ class BusinessTable:
             key_text=identity,
             message_id=message_id(identity, created_at),
             created_at=None if created_at is None else canonical(created_at),
+            created_instant=self._instant(created_at) if isinstance(created_at, date) else None,
             word=word,
             recipient=recipient,
             text=text,

@@ -1,9 +1,108 @@
-"""What capture keeps in the ledger: that the first snapshot is complete."""
+"""What every member must know, beside the messages: one table of names and JSON values.
 
-from sqlalchemy import Connection, Engine
+=======================  ==========================================================================
+name                     value
+=======================  ==========================================================================
+``hold:<kind>[:<of>]``   a hold in force, see :class:`~cdc_sms.model.hold.Hold`
+``flood``                ``run``: dead letters since the last success, over all members
+``memory``               ``since``: the ledger knows every message that was created later;
+                         ``let``: older ones that may still pass without a word; ``accepted``
+``identity``             environment, server and Kafka cluster that this ledger belongs to
+``adopted``              ``at``: when a person last said that this is the right place
+``gap:<partition>``      records that the group had not read yet are gone from the outbox
+``first_snapshot:<s>``   the pending rows of the start are on the topic; ``s``: the slot
+=======================  ==========================================================================
+"""
 
-from cdc_sms.databases.engine import in_transaction
-from cdc_sms.databases.ledger import Ledger
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+from sqlalchemy import Connection, Engine, delete, func, or_, select, update
+
+from cdc_sms.databases.engine import in_transaction, insert_if_absent
+from cdc_sms.databases.schema import control
+from cdc_sms.model.hold import Hold
+
+HOLD_PREFIX = "hold:"
+FLOOD = "flood"
+MEMORY = "memory"
+IDENTITY = "identity"
+ADOPTED = "adopted"
+GAP_PREFIX = "gap:"
+
+Value = dict[str, Any]
+
+
+class Control:
+    """The statements on the control table, each in the caller's transaction.
+
+    Thread: any; it holds nothing.
+    """
+
+    def get(self, connection: Connection, name: str, *, lock: bool = False) -> Value | None:
+        """Return a value; None where there is none.
+
+        Args:
+            connection: the caller's transaction.
+            name: which.
+            lock: keep others from changing it until the transaction's end.
+        """
+        statement = select(control.c.value).where(control.c.name == name)
+        found = connection.execute(statement.with_for_update() if lock else statement).scalar()
+        return None if found is None else orjson.loads(found)
+
+    def names(self, connection: Connection, prefix: str) -> dict[str, Value]:
+        """Return the values of every name that begins so."""
+        statement = select(control.c.name, control.c.value).where(
+            control.c.name.startswith(prefix, autoescape=True)
+        )
+        return {name: orjson.loads(value) for name, value in connection.execute(statement)}
+
+    def of_flow(self, connection: Connection) -> dict[str, Value]:
+        """Return in one look what a claim must know: holds, memory and flood, by name."""
+        statement = select(control.c.name, control.c.value).where(
+            or_(
+                control.c.name.startswith(HOLD_PREFIX, autoescape=True),
+                control.c.name.in_([MEMORY, FLOOD]),
+            )
+        )
+        return {name: orjson.loads(value) for name, value in connection.execute(statement)}
+
+    def add(self, connection: Connection, name: str, value: Value) -> None:
+        """Set a value; one that stands already stays as it is."""
+        connection.execute(
+            insert_if_absent(control).values(name=name, value=_text(value), changed_at=func.now())
+        )
+
+    def put(self, connection: Connection, name: str, value: Value) -> None:
+        """Set a value, whatever stood there."""
+        self.add(connection, name, value)
+        connection.execute(
+            update(control)
+            .where(control.c.name == name)
+            .values(value=_text(value), changed_at=func.now())
+        )
+
+    def remove(self, connection: Connection, name: str) -> bool:
+        """Remove a value; say whether it stood."""
+        return connection.execute(delete(control).where(control.c.name == name)).rowcount > 0
+
+    def holds(self, connection: Connection) -> list[Hold]:
+        """Return the holds in force, by name."""
+        return holds_in(self.names(connection, HOLD_PREFIX))
+
+    def hold(self, connection: Connection, hold: Hold) -> None:
+        """Put a hold in force; one of its name that stands keeps its beginning."""
+        self.add(connection, HOLD_PREFIX + hold.name, hold.as_value())
+
+    def change_hold(self, connection: Connection, hold: Hold) -> None:
+        """Change what a hold that is in force lets through."""
+        self.put(connection, HOLD_PREFIX + hold.name, hold.as_value())
+
+    def lift(self, connection: Connection, name: str) -> bool:
+        """Lift a hold; say whether it stood."""
+        return self.remove(connection, HOLD_PREFIX + name)
 
 
 class FirstSnapshotRecord:
@@ -18,7 +117,7 @@ class FirstSnapshotRecord:
 
     def __init__(self, engine: Engine, *, slot: str) -> None:
         self._engine = engine
-        self._ledger = Ledger()
+        self._control = Control()
         self._name = f"first_snapshot:{slot}"
 
     def is_complete(self) -> bool:
@@ -29,7 +128,7 @@ class FirstSnapshotRecord:
         """
 
         def work(connection: Connection) -> bool:
-            return self._ledger.has_control(connection, self._name)
+            return self._control.get(connection, self._name) is not None
 
         return in_transaction(self._engine, work)
 
@@ -41,7 +140,7 @@ class FirstSnapshotRecord:
         """
 
         def work(connection: Connection) -> None:
-            self._ledger.put_control(connection, self._name, {})
+            self._control.add(connection, self._name, {})
 
         in_transaction(self._engine, work)
 
@@ -53,6 +152,19 @@ class FirstSnapshotRecord:
         """
 
         def work(connection: Connection) -> None:
-            self._ledger.remove_control(connection, self._name)
+            self._control.remove(connection, self._name)
 
         in_transaction(self._engine, work)
+
+
+def holds_in(values: Mapping[str, Value]) -> list[Hold]:
+    """Return the holds among control values, by name."""
+    return [
+        Hold.from_value(name.removeprefix(HOLD_PREFIX), values[name])
+        for name in sorted(values)
+        if name.startswith(HOLD_PREFIX)
+    ]
+
+
+def _text(value: Value) -> str:
+    return orjson.dumps(value).decode()

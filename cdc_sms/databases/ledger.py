@@ -9,26 +9,22 @@ from dataclasses import fields, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-import orjson
 from sqlalchemy import (
     Connection,
     DateTime,
     Text,
     bindparam,
     cast,
-    delete,
     func,
+    or_,
     select,
     update,
 )
 
 from cdc_sms.databases.engine import as_rows, insert_if_absent, rows_of
-from cdc_sms.databases.schema import attempt, control, delivery
+from cdc_sms.databases.schema import attempt, delivery
 from cdc_sms.model.delivery import AttemptRow, Delivery
 from cdc_sms.model.state import DeadLetterClass, State
-
-HOLD_PREFIX = "hold:"
-
 
 _COLUMNS = [delivery.c[f.name] for f in fields(Delivery)]
 _FIXED = frozenset({"id", "message_key", "key_values", "row_created_at", "seen_at", "record_key"})
@@ -70,9 +66,6 @@ class Ledger:
         attempts = _given(list(attempt.c))
         self._attempts = insert_if_absent(attempt).from_select(
             [c.name for c in attempt.c], select(*attempts.c)
-        )
-        self._holds = select(control.c.name, control.c.value).where(
-            control.c.name.startswith(HOLD_PREFIX)
         )
 
     def by_key(self, connection: Connection, keys: Sequence[str]) -> dict[str, list[Delivery]]:
@@ -161,7 +154,7 @@ class Ledger:
                 .where(~delivery.c.done, delivery.c.state == State.IN_DOUBT)
                 .scalar_subquery(),
                 select(func.count())
-                .where(delivery.c.doubts > 0, delivery.c.attempts > 1)
+                .where(delivery.c.doubts > 0, or_(delivery.c.attempts > 1, delivery.c.round > 1))
                 .scalar_subquery(),
                 select(func.count()).where(delivery.c.owes_write).scalar_subquery(),
             )
@@ -171,32 +164,6 @@ class Ledger:
     def now(self, connection: Connection) -> datetime:
         """Return the database's clock."""
         return connection.execute(select(cast(func.now(), DateTime(timezone=True)))).scalar_one()
-
-    # ---- control -------------------------------------------------------------------------------
-
-    def holds(self, connection: Connection) -> dict[str, dict[str, Any]]:
-        """Return the holds in force: what each says, by its name without ``hold:``."""
-        return {
-            name.removeprefix(HOLD_PREFIX): orjson.loads(value)
-            for name, value in connection.execute(self._holds)
-        }
-
-    def put_control(self, connection: Connection, name: str, value: dict[str, object]) -> None:
-        """Set what every member must know; a value that stands already keeps its beginning."""
-        connection.execute(
-            insert_if_absent(control).values(
-                name=name, value=orjson.dumps(value).decode(), changed_at=func.now()
-            )
-        )
-
-    def remove_control(self, connection: Connection, name: str) -> bool:
-        """Remove it; say whether it stood."""
-        return connection.execute(delete(control).where(control.c.name == name)).rowcount > 0
-
-    def has_control(self, connection: Connection, name: str) -> bool:
-        """Say whether it stands."""
-        found = connection.execute(select(control.c.name).where(control.c.name == name)).first()
-        return found is not None
 
 
 def _delivery(values: tuple[Any, ...]) -> Delivery:

@@ -6,9 +6,8 @@ They answer ``status``, ``in-doubt list`` and the console; nothing on a message'
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import TypeVar
 
-import orjson
 from sqlalchemy import (
     Connection,
     Engine,
@@ -22,9 +21,11 @@ from sqlalchemy import (
     table,
 )
 
+from cdc_sms.databases.control import Control
 from cdc_sms.databases.engine import classified
-from cdc_sms.databases.ledger import HOLD_PREFIX, Ledger
-from cdc_sms.databases.schema import control, delivery
+from cdc_sms.databases.ledger import Ledger
+from cdc_sms.databases.schema import delivery
+from cdc_sms.model.hold import Hold
 from cdc_sms.model.position import Lsn
 from cdc_sms.model.state import DeadLetterClass, State
 
@@ -50,26 +51,6 @@ class OldestUnfinished:
     seen_at: datetime
     due_at: datetime
     age_s: float
-
-
-@dataclass(frozen=True, slots=True)
-class Hold:
-    """A hold in force.
-
-    Attributes:
-        name: its name: the kind, then what it holds (``account:justsend``).
-        since: when it began.
-        facts: what was written with it: ``reason`` and more.
-    """
-
-    name: str
-    since: datetime
-    facts: dict[str, Any]
-
-    @property
-    def kind(self) -> str:
-        """Return what kind of hold it is: account, flood and the like."""
-        return self.name.partition(":")[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,15 +171,7 @@ def doubts_and_owed(connection: Connection) -> tuple[int, int, int]:
 
 def holds(connection: Connection) -> list[Hold]:
     """Return the holds in force, the oldest first."""
-    statement = (
-        select(control.c.name, control.c.value, control.c.changed_at)
-        .where(control.c.name.startswith(HOLD_PREFIX))
-        .order_by(control.c.changed_at)
-    )
-    return [
-        Hold(name.removeprefix(HOLD_PREFIX), since, orjson.loads(value))
-        for name, value, since in connection.execute(statement)
-    ]
+    return sorted(Control().holds(connection), key=lambda hold: hold.since)
 
 
 def slot(connection: Connection, name: str) -> Slot | None:

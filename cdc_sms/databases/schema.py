@@ -51,10 +51,13 @@ delivery = Table(
     Column("round", Integer, nullable=False, server_default=text("1")),
     Column("attempts", Integer, nullable=False, server_default=text("0")),
     Column("doubts", Integer, nullable=False, server_default=text("0")),
+    Column("doubts_before", Integer, nullable=False, server_default=text("0")),
     Column("due_at", _instant(), nullable=False),
     # who may send it
     Column("claim_token", String(36)),
     Column("lease_until", _instant()),
+    # a person's correction: JSON with recipient, text, sender
+    Column("override", Text),
     # what was sent and what came of it
     Column("content_digest", String(32)),
     Column("segments", Integer),
@@ -134,5 +137,22 @@ control = Table(
     Column("value", Text, nullable=False),
     Column("changed_at", _instant(), nullable=False),
 )
-"""What every member must know, by name; the value is JSON. ``hold:account:<provider>``: the
-provider is held; ``first_snapshot:<slot>``: the pending rows of the start are on the topic."""
+"""What every member must know, by name; the value is JSON: see :mod:`cdc_sms.databases.control`."""
+
+act = Table(
+    "cdc_sms_act",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("act", String(50), nullable=False),
+    Column("who", String(200), nullable=False),
+    Column("target", _binary_text(1000)),
+    Column("details", Text, nullable=False),
+    Column("outcome", Text),
+    Column("started_at", _instant(), nullable=False),
+    Column("finished_at", _instant()),
+)
+"""What a person did: the command, who gave it, what it was about (a message id, ``dlq P:O``, or
+nothing), its details and what came of it as JSON. Without an outcome it was interrupted."""
+
+Index("cdc_sms_act_by_target", act.c.target)
+Index("cdc_sms_act_by_time", act.c.started_at)

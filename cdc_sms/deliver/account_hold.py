@@ -4,9 +4,10 @@ import logging
 
 from sqlalchemy import Connection, Engine
 
+from cdc_sms.databases.control import Control
 from cdc_sms.databases.engine import in_transaction
-from cdc_sms.databases.ledger import HOLD_PREFIX, Ledger
 from cdc_sms.model.clock import Clock
+from cdc_sms.model.hold import Hold, HoldKind
 
 _log = logging.getLogger(__name__)
 
@@ -17,9 +18,9 @@ class AccountHold:
     Thread: the ledger's.
     """
 
-    def __init__(self, *, engine: Engine, ledger: Ledger, provider: str, clock: Clock) -> None:
+    def __init__(self, *, engine: Engine, provider: str, clock: Clock) -> None:
         self._engine = engine
-        self._ledger = ledger
+        self._control = Control()
         self._provider = provider
         self._clock = clock
 
@@ -34,16 +35,16 @@ class AccountHold:
         Raises:
             DatabaseUnavailable: repeat it.
         """
-        value: dict[str, object] = {
-            "kind": "account",
-            "code": code,
-            "reason": f"the provider answered {code}",
-            "since": self._clock.now().isoformat(),
-            "way_out": "put the account right; it is asked for by itself and goes on",
-        }
+        hold = Hold(
+            name=self.name,
+            kind=HoldKind.ACCOUNT,
+            reason=f"the provider answered {code}",
+            since=self._clock.now(),
+            facts={"code": code},
+        )
 
         def work(connection: Connection) -> None:
-            self._ledger.put_control(connection, HOLD_PREFIX + self.name, value)
+            self._control.hold(connection, hold)
 
         in_transaction(self._engine, work)
 
@@ -55,7 +56,7 @@ class AccountHold:
         """
 
         def work(connection: Connection) -> bool:
-            return self._ledger.remove_control(connection, HOLD_PREFIX + self.name)
+            return self._control.lift(connection, self.name)
 
         if in_transaction(self._engine, work):
             _log.info("hold.ended", extra={"kind": "account", "provider": self._provider})

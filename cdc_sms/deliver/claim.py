@@ -5,20 +5,33 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Engine
 
 from cdc_sms.config.settings import DeliverSettings
 from cdc_sms.databases.business_table import BusinessTable, Read
+from cdc_sms.databases.control import FLOOD, MEMORY, Control, holds_in
 from cdc_sms.databases.engine import in_transaction
 from cdc_sms.databases.ledger import Ledger
-from cdc_sms.deliver.decide import Decision, Result, Rules, Wait, decide, finished_without_locks
+from cdc_sms.deliver.decide import (
+    Decision,
+    Finished,
+    Result,
+    Rules,
+    Wait,
+    decide,
+    finished_without_locks,
+)
+from cdc_sms.deliver.flood import FloodGuard
+from cdc_sms.deliver.gate import Gate
 from cdc_sms.deliver.intake import Look
 from cdc_sms.deliver.write_back import Owing, WriteBack
 from cdc_sms.model.business_row import BusinessRow
 from cdc_sms.model.delivery import AttemptRow, Delivery
+from cdc_sms.model.hold import Hold
+from cdc_sms.model.memory import Memory
 from cdc_sms.model.state import State
 
 
@@ -28,11 +41,13 @@ class Taken:
 
     Attributes:
         results: one for each look, in any order.
-        holds: in force, by name, as the ledger has them.
+        holds: in force, as the ledger has them.
+        blocked_by: the hold that lets nothing through; None: something may be sent.
     """
 
     results: list[Result]
-    holds: Mapping[str, Mapping[str, Any]]
+    holds: Sequence[Hold]
+    blocked_by: Hold | None
 
 
 class Claims:
@@ -48,13 +63,19 @@ class Claims:
         table: BusinessTable,
         ledger: Ledger,
         write_back: WriteBack,
+        flood: FloodGuard,
+        account: str,
         settings: DeliverSettings,
     ) -> None:
         self._engine = engine
         self._table = table
         self._ledger = ledger
+        self._control = Control()
         self._write_back = write_back
+        self._flood = flood
+        self._account = account
         self._settings = settings
+        self._last: Gate
 
     def take(
         self,
@@ -79,18 +100,60 @@ class Claims:
         """
 
         def work(connection: Connection) -> Taken:
-            holds = self._ledger.holds(connection)
+            gate = self._gate(connection, probing=probing)
             rules = Rules(
                 status=self._table.status,
                 settings=self._settings,
                 token=token,
                 lease_until_s=lease_until_s,
-                may_claim=probing or not holds,
+                gate=gate,
                 may_take_over=may_take_over,
             )
-            return Taken(self._look(connection, looks, rules), holds)
+            results = self._look(connection, looks, rules)
+            self._note(connection, gate)
+            return Taken(results, gate.standing(), gate.blocks())
 
         return in_transaction(self._engine, work)
+
+    def nothing(self, results: list[Result]) -> Taken:
+        """Return results that no transaction led to; the holds are those that were read last."""
+        return Taken(results, self._last.standing(), self._last.blocks())
+
+    def standing(self) -> Taken:
+        """Read the holds alone: whether something may be sent now, and that the ledger answers.
+
+        Raises:
+            DatabaseUnavailable: it doesn't.
+        """
+
+        def work(connection: Connection) -> Taken:
+            gate = self._gate(connection, probing=False)
+            return Taken([], gate.standing(), gate.blocks())
+
+        return in_transaction(self._engine, work)
+
+    def _gate(self, connection: Connection, *, probing: bool) -> Gate:
+        known = self._control.of_flow(connection)
+        self._flood.seen(known.get(FLOOD))
+        memory = known.get(MEMORY)
+        self._last = Gate(
+            holds=holds_in(known),
+            memory=None if memory is None else Memory.from_value(memory),
+            account=self._account,
+            probing=probing,
+            now=self._ledger.now(connection),
+            oldest=timedelta(seconds=self._settings.backlog_age_s),
+        )
+        return self._last
+
+    def _note(self, connection: Connection, gate: Gate) -> None:
+        """Write what a gate let through: the last of all that the transaction locks."""
+        for hold in gate.changed.values():
+            self._control.change_hold(connection, hold)
+        if gate.memory_changed and gate.memory is not None:
+            self._control.put(connection, MEMORY, gate.memory.as_value())
+        if gate.made is not None:
+            self._control.hold(connection, gate.made)
 
     def _look(self, connection: Connection, looks: Sequence[Look], rules: Rules) -> list[Result]:
         known = self._ledger.by_key(connection, [look.key_text for look in looks])
@@ -109,9 +172,28 @@ class Claims:
                 results.append(finished)
             else:
                 left.append(look)
-        if left:
-            results += self._claim(connection, left, known, read, rules)
-        return results
+        decisions = self._claim(connection, left, known, read, rules) if left else []
+        self._guard(connection, results, known, decisions)
+        return results + [decision.result for decision in decisions]
+
+    def _guard(
+        self,
+        connection: Connection,
+        finished: Sequence[Result],
+        known: Mapping[str, Sequence[Delivery]],
+        decisions: Sequence[Decision],
+    ) -> None:
+        """Count what looks like a wrong mapping: rows that are not there, and what is given up."""
+        strangers = [
+            result
+            for result in finished
+            if isinstance(result, Finished)
+            and result.how == "gone"
+            and not known[result.look.key_text]
+        ]
+        given_up = [m for d in decisions for m in d.changed if m.owes_dead_letter]
+        code = next((m.failure_code for m in given_up), "gone")
+        self._flood.note(connection, [True] * (len(strangers) + len(given_up)), code=code)
 
     def _claim(
         self,
@@ -120,7 +202,7 @@ class Claims:
         known: Mapping[str, Sequence[Delivery]],
         read: Read,
         rules: Rules,
-    ) -> list[Result]:
+    ) -> list[Decision]:
         ids = {m.id for look in looks for m in known[look.key_text]}
         shown = {look.key: row for look in looks if (row := read.rows.get(look.key)) is not None}
         new = [
@@ -137,7 +219,7 @@ class Claims:
             for look in looks
         ]
         self._save(connection, decisions, rows, read.at)
-        return [decision.result for decision in decisions]
+        return decisions
 
     def _decision(
         self,

@@ -9,9 +9,11 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from cdc_sms.config.settings import DeliverSettings, StatusSettings
+from cdc_sms.deliver.gate import Gate, Verdict
 from cdc_sms.deliver.intake import Look
 from cdc_sms.model.business_row import BusinessRow
 from cdc_sms.model.delivery import Delivery
+from cdc_sms.model.override import Override
 from cdc_sms.model.state import DeadLetterClass, State
 
 FAR_AHEAD = timedelta(hours=1)
@@ -50,7 +52,7 @@ class Claim:
 
     Attributes:
         message: in the ledger, as claimed.
-        row: as it stood under the lock: what is sent.
+        row: as it stood under the lock, with a person's correction: what is sent.
         token: says whose claim it is.
         lease_until_s: on the monotonic clock, counted from before the claim.
     """
@@ -87,7 +89,7 @@ class Rules:
         settings: leases, pauses, the rule for doubts.
         token: of the claims that may be taken now.
         lease_until_s: of these, on the monotonic clock.
-        may_claim: False while a hold is in force.
+        gate: what the holds in force let through.
         may_take_over: False until the database has been reachable for a grace: after an outage
             whoever holds a claim that ran out meanwhile must first have had time to settle it.
     """
@@ -96,8 +98,13 @@ class Rules:
     settings: DeliverSettings
     token: str
     lease_until_s: float
-    may_claim: bool
+    gate: Gate
     may_take_over: bool = True
+
+    @property
+    def may_give_up(self) -> bool:
+        """Say whether a doubt may be given up now: not while everything is held."""
+        return self.gate.blocks() is None
 
 
 @dataclass(slots=True)
@@ -191,7 +198,7 @@ def _without_row(
         case State.SENDING:
             changed.append(_taken_over(message, now, rules))
             return Wait(look, "claimed", 0.0)
-        case State.IN_DOUBT if not rules.may_claim:
+        case State.IN_DOUBT if not rules.may_give_up:
             return Wait(look, "held")
         case State.IN_DOUBT:
             given_up = _doubt_given_up(message, now)
@@ -239,9 +246,9 @@ def _open(
 ) -> tuple[Result, Delivery | None]:
     """Decide about a message that nobody holds and that isn't final."""
     in_doubt = message.state is State.IN_DOUBT
-    if in_doubt and not rules.may_claim:
+    if in_doubt and not rules.may_give_up:
         return Wait(look, "held"), None
-    if in_doubt and (rules.settings.doubt == "hold" or message.doubts > 1):
+    if in_doubt and (rules.settings.doubt == "hold" or message.round_doubts > 1):
         given_up = _doubt_given_up(message, now)
         return _owes(look, given_up), given_up
     if message.due_at > now and message.state in {State.IN_DOUBT, State.RETRYING}:
@@ -257,10 +264,23 @@ def _open(
         return _expired(look, message, now)
     if row.send_after is not None and row.send_after > now and not in_doubt:
         return _scheduled(look, message, row.send_after, now)
-    if not rules.may_claim:
-        return Wait(look, "held"), None
-    claimed = _claim(message, row, now, rules)
-    return _claimed(look, claimed, row, rules), claimed
+    return _at_the_gate(look, message, row, now, rules)
+
+
+def _at_the_gate(
+    look: Look, message: Delivery, row: BusinessRow, now: datetime, rules: Rules
+) -> tuple[Result, Delivery | None]:
+    """Claim what the holds in force let through."""
+    match rules.gate.ask(look, message, row):
+        case Verdict.HELD:
+            return Wait(look, "held"), None
+        case Verdict.GIVE_UP:
+            in_doubt = message.state is State.IN_DOUBT
+            given_up = _doubt_given_up(message, now) if in_doubt else _held_given_up(message, now)
+            return _owes(look, given_up), given_up
+        case Verdict.PASS:
+            claimed = _claim(message, row, now, rules)
+            return _claimed(look, claimed, row, rules), claimed
 
 
 def _given_back(message: Delivery, now: datetime) -> Delivery:
@@ -309,7 +329,8 @@ def _claim(message: Delivery, row: BusinessRow, now: datetime, rules: Rules) -> 
 
 
 def _claimed(look: Look, message: Delivery, row: BusinessRow, rules: Rules) -> Claim:
-    return Claim(look, message, row, rules.token, rules.lease_until_s)
+    corrected = Override.from_text(message.override).corrected(row)
+    return Claim(look, message, corrected, rules.token, rules.lease_until_s)
 
 
 def _owes(look: Look, message: Delivery) -> OwesDeadLetter:
@@ -363,6 +384,23 @@ def _doubt_given_up(message: Delivery, now: datetime) -> Delivery:
         dlq_partition=None,
         dlq_offset=None,
         claim_token=None,
+        changed_at=now,
+    )
+
+
+def _held_given_up(message: Delivery, now: datetime) -> Delivery:
+    return replace(
+        message,
+        state=State.FAILED,
+        dead_letter_class=DeadLetterClass.PERMANENT,
+        dlq_partition=None,
+        dlq_offset=None,
+        failure_class="permanent",
+        failure_code="given_up",
+        failure_text="it was held, and a person had it dead-lettered",
+        first_failed_at=message.first_failed_at or now,
+        last_failed_at=now,
+        due_at=now,
         changed_at=now,
     )
 

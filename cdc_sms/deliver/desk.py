@@ -13,30 +13,32 @@ import uuid
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from cdc_sms.config.settings import DeliverSettings
 from cdc_sms.databases.engine import LockTimeout, RowRefused
-from cdc_sms.deliver.account_hold import AccountHold
-from cdc_sms.deliver.breaker import Breaker, BreakerState
+from cdc_sms.deliver.breaker import Breaker
 from cdc_sms.deliver.claim import Claims, Taken
 from cdc_sms.deliver.dead_letters import DeadLetters, LetterRefused, Spoilt, SpoiltAcknowledged
 from cdc_sms.deliver.decide import Claim, Finished, OwesDeadLetter, Result, Wait
+from cdc_sms.deliver.gaps import Gaps
 from cdc_sms.deliver.intake import Look
 from cdc_sms.deliver.keeper import Keeper
+from cdc_sms.deliver.permit import Permit
 from cdc_sms.deliver.route import route
 from cdc_sms.deliver.send import BalanceAnswer, Returned, Senders
 from cdc_sms.deliver.settle import Acknowledged, Settlement, Settles
 from cdc_sms.deliver.tell import Tell
 from cdc_sms.deliver.waiting import Waiting, pause_s
 from cdc_sms.errors import DatabaseUnavailable
+from cdc_sms.kafka.consumer import Gap
 from cdc_sms.kafka.offsets import Place
 from cdc_sms.model.backoff import Backoff
 from cdc_sms.model.clock import Clock
-from cdc_sms.model.outcome import Failed
+from cdc_sms.model.hold import Hold
 from cdc_sms.model.segments import count_segments
-from cdc_sms.providers.base import Balance, Provider
+from cdc_sms.providers.base import Provider
 from cdc_sms.telemetry.metrics import Metrics
 
 _log = logging.getLogger(__name__)
@@ -54,6 +56,14 @@ class _Owned:
     """Partitions that are ours from now on."""
 
     partitions: frozenset[int]
+
+
+@dataclass(frozen=True, slots=True)
+class _Share:
+    """How many of the outbox's partitions are ours."""
+
+    owned: int
+    of: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +86,9 @@ _Event = (
     | Acknowledged
     | SpoiltAcknowledged
     | LetterRefused
+    | Gap
     | _Owned
+    | _Share
     | _Dropped
     | _Stop
     | BaseException
@@ -86,8 +98,9 @@ _Event = (
 class Desk:
     """One member's ledger thread.
 
-    Thread: :meth:`put`, :meth:`own`, :meth:`drop`, :meth:`stop`, :meth:`describe` and the plain
-    properties may be called from any thread; everything else is the desk's own.
+    Thread: :meth:`put`, :meth:`note_gap`, :meth:`own`, :meth:`share`, :meth:`drop`, :meth:`stop`,
+    :meth:`describe` and the plain properties may be called from any thread; everything else is
+    the desk's own.
 
     Args:
         finished: takes the place of each record whose offset may go; any thread.
@@ -99,9 +112,11 @@ class Desk:
         claims: Claims,
         settles: Settles,
         keeper: Keeper,
-        hold: AccountHold,
+        gaps: Gaps,
+        permit: Permit,
         breaker: Breaker,
         provider: Provider,
+        tell: Tell,
         settings: DeliverSettings,
         clock: Clock,
         metrics: Metrics,
@@ -111,13 +126,12 @@ class Desk:
         self._claims = claims
         self._settles = settles
         self._keeper = keeper
-        self._hold = hold
-        self._breaker = breaker
-        self._provider = provider
+        self._gaps = gaps
+        self._permit = permit
         self._settings = settings
         self._clock = clock
         self._metrics = metrics
-        self._tell = Tell(provider=provider.name, clock=clock, metrics=metrics)
+        self._tell = tell
         self._random = random_source
         self._finished = finished
         self._inbox: queue.SimpleQueue[_Event] = queue.SimpleQueue()
@@ -147,10 +161,10 @@ class Desk:
         self._leaving: list[_Dropped] = []
         self._stopping = False
 
+        self._undecodable = 0
+        self._to_flag: list[Gap] = []
         self._claiming: tuple[str, float, list[Look]] | None = None
         self._probe_id: str | None = None
-        self._lift_hold = False
-        self._publish_hold: str | None = None
         self._backoff = Backoff(first_s=0.2, limit_s=5.0, random_source=random_source)
         self._database_rests_until_s = 0.0
         self._healthy_since_s = clock.monotonic_s()
@@ -173,9 +187,17 @@ class Desk:
         """Hand in a record that is not finished."""
         self._inbox.put(item)
 
+    def note_gap(self, gap: Gap) -> None:
+        """Hand in that records are gone from the outbox."""
+        self._inbox.put(gap)
+
     def own(self, partitions: frozenset[int]) -> None:
         """Say which partitions are ours from now on."""
         self._inbox.put(_Owned(partitions))
+
+    def share(self, owned: int, *, of: int) -> None:
+        """Say how many of the outbox's partitions are ours: what the group's rate is shared by."""
+        self._inbox.put(_Share(owned, of))
 
     def drop(self, partitions: frozenset[int]) -> threading.Event:
         """Forget the partitions' records that are not in flight.
@@ -202,14 +224,20 @@ class Desk:
         """End the senders; what is still in flight is left to its lease."""
         self._senders.close()
 
+    @property
     def is_blocked(self) -> bool:
         """Say whether nothing may be sent and no message is wanted as a probe."""
-        return self._breaker.state in {BreakerState.OPEN, BreakerState.HELD}
+        return self._permit.is_blocked
 
     @property
-    def breaker_reason(self) -> str:
-        """Return why the breaker isn't closed: the provider's code."""
-        return self._breaker.reason
+    def held_by(self) -> Hold | None:
+        """Return the hold that lets nothing through; None: none does."""
+        return self._permit.held_by
+
+    @property
+    def stopped_by(self) -> str | None:
+        """Return why nothing may be sent, in words; None: something may."""
+        return self._permit.reason
 
     @property
     def database_is_away(self) -> bool:
@@ -219,8 +247,7 @@ class Desk:
     def describe(self) -> dict[str, object]:
         """Return what a person wants to know of it; counts may be a turn old."""
         return {
-            "breaker": self._breaker.state.value,
-            "breaker_reason": self.breaker_reason,
+            **self._permit.describe(),
             "in_flight": len(self._in_flight),
             "in_line": len(self._line),
             "waiting": len(self._waiting),
@@ -247,10 +274,12 @@ class Desk:
         if self._clock.monotonic_s() >= self._database_rests_until_s:
             with self._database():
                 self._settle()
+                if self._permit.look(something_held=self._waiting.has("held")):
+                    self._line.extend(self._waiting.released("held"))
                 self._claim()
                 self._keep()
-        self._probe()
-        self._tell.breaker(self._breaker)
+        if not self._stopping:
+            self._permit.probe(self._senders.probe, is_idle=not self._in_flight)
         self._let_go()
         self._tell.waiting(self._open_looks)
 
@@ -290,7 +319,7 @@ class Desk:
         if self._to_settle or self._acknowledged or (self._line and self._allowance() > 0):
             return 0.0
         due = self._waiting.next_due_s()
-        pauses = [LONGEST_PATIENCE_S, self._breaker.probe_in_s() or LONGEST_PATIENCE_S]
+        pauses = [self._permit.next_in_s(longest_s=LONGEST_PATIENCE_S)]
         if due is not None:
             pauses.append(due - now)
         return max(0.0, min(pauses))
@@ -304,17 +333,15 @@ class Desk:
             case Returned():
                 self._returned(event)
             case BalanceAnswer():
-                self._balance_answered(event.answer)
-            case Acknowledged():
-                self._letters_out[event.look.place.partition] -= 1
-                self._acknowledged.append(event)
-            case SpoiltAcknowledged():
-                self._letters_out[event.spoilt.place.partition] -= 1
-                self._finish(event.spoilt.place, "dead_lettered")
-            case LetterRefused():
-                self._letter_refused(event)
+                self._permit.balance_answered(event.answer)
+            case Acknowledged() | SpoiltAcknowledged() | LetterRefused():
+                self._letter_answered(event)
+            case Gap():
+                self._to_flag.append(event)
             case _Owned():
                 self._owned |= event.partitions
+            case _Share():
+                self._permit.shared(event.owned, of=event.of)
             case _Dropped():
                 self._drop(event)
             case _Stop():
@@ -330,9 +357,7 @@ class Desk:
         if outcome is None:
             self._to_settle.append(Settlement(claim, None, None))
             return
-        counted = self._breaker.note(outcome, probe=is_probe) if returned.asked else True
-        if self._breaker.state is BreakerState.HELD:
-            self._publish_hold = self._breaker.reason
+        counted = self._permit.answered(outcome, asked=returned.asked, probe=is_probe)
         way = route(
             outcome,
             attempts=claim.message.attempts,
@@ -344,15 +369,24 @@ class Desk:
         self._to_settle.append(Settlement(claim, outcome, way, returned.started_at, segments))
         self._tell.attempted(returned)
 
-    def _letter_refused(self, refused: LetterRefused) -> None:
-        owed = refused.owed
-        place = owed.place if isinstance(owed, Spoilt) else owed.look.place
-        self._letters_out[place.partition] -= 1
-        _log.error("dead_letter.refused", extra={"why": refused.why, "offset": place.offset})
-        if isinstance(owed, Spoilt):
-            self._spoilt.append((self._clock.monotonic_s() + LETTER_PAUSE_S, owed))
-        else:
-            self._wait(Wait(owed.look, "dead_letter", LETTER_PAUSE_S))
+    def _letter_answered(self, answer: Acknowledged | SpoiltAcknowledged | LetterRefused) -> None:
+        """Take what the broker said to a dead letter: it has it, or it is still owed."""
+        match answer:
+            case Acknowledged():
+                self._letters_out[answer.look.place.partition] -= 1
+                self._acknowledged.append(answer)
+            case SpoiltAcknowledged():
+                self._letters_out[answer.spoilt.place.partition] -= 1
+                self._undecodable += 1
+                self._finish(answer.spoilt.place, "dead_lettered")
+            case LetterRefused(owed=owed, why=why):
+                place = owed.place if isinstance(owed, Spoilt) else owed.look.place
+                self._letters_out[place.partition] -= 1
+                _log.error("dead_letter.refused", extra={"why": why, "offset": place.offset})
+                if isinstance(owed, Spoilt):
+                    self._spoilt.append((self._clock.monotonic_s() + LETTER_PAUSE_S, owed))
+                else:
+                    self._wait(Wait(owed.look, "dead_letter", LETTER_PAUSE_S))
 
     def _produce_spoilt_again(self) -> None:
         now = self._clock.monotonic_s()
@@ -372,7 +406,7 @@ class Desk:
             lease_until_s = self._clock.monotonic_s() + self._settings.lease_s
             self._claiming = (str(uuid.uuid4()), lease_until_s, looks)
         token, lease_until_s, looks = self._claiming
-        probing = self._breaker.state is BreakerState.PROBING
+        probing = self._permit.is_probing
         healthy_s = self._clock.monotonic_s() - self._healthy_since_s
         taken = self._take_claims(
             looks,
@@ -382,9 +416,9 @@ class Desk:
             may_take_over=healthy_s >= self._settings.lease_grace_s,
         )
         self._claiming = None
-        held = taken.holds.get(self._hold.name)
-        if held is not None and not probing:
-            self._breaker.hold(str(held.get("code", "")))
+        if self._permit.obey(taken, probing=probing):
+            self._line.extend(self._waiting.released("held"))
+        self._permit.sent(sum(isinstance(result, Claim) for result in taken.results))
         for result in taken.results:
             self._route(result)
 
@@ -394,12 +428,13 @@ class Desk:
             return self._claims.take(looks, **how)
         except LockTimeout:
             if len(looks) == 1:
-                return Taken([Wait(looks[0], "ledger_locked")], {})
+                return self._claims.nothing([Wait(looks[0], "ledger_locked")])
         except RowRefused as error:
             if len(looks) == 1:
-                return Taken(self._refused(looks[0], error), {})
+                return self._claims.nothing(self._refused(looks[0], error))
         taken = [self._take_claims([look], **how) for look in looks]
-        return Taken([result for one in taken for result in one.results], taken[-1].holds)
+        last = taken[-1]
+        return replace(last, results=[result for one in taken for result in one.results])
 
     def _refused(self, look: Look, error: RowRefused) -> list[Result]:
         """Look again at a key that the database refuses; in the end, give its record up."""
@@ -413,15 +448,7 @@ class Desk:
 
     def _allowance(self) -> int:
         """Return how many looks may be taken now."""
-        if self._stopping:
-            return 0
-        match self._breaker.state:
-            case BreakerState.CLOSED:
-                return self._senders.count - len(self._in_flight)
-            case BreakerState.PROBING:
-                return 0 if self._in_flight else 1
-            case BreakerState.OPEN | BreakerState.HELD:
-                return 0
+        return 0 if self._stopping else self._permit.allowance(len(self._in_flight))
 
     def _next_looks(self, wanted: int) -> list[Look]:
         """Take looks of distinct keys; one whose key is in hand waits beside it."""
@@ -439,12 +466,13 @@ class Desk:
         return looks
 
     def _settle(self) -> None:
-        if self._publish_hold is not None:
-            self._hold.publish(self._publish_hold)
-            self._publish_hold = None
-        if self._lift_hold:
-            self._hold.lift()
-            self._lift_hold = False
+        self._permit.publish()
+        while self._to_flag:
+            self._gaps.flag(self._to_flag[0])
+            self._to_flag.pop(0)
+        if self._undecodable:
+            self._settles.count_undecodable(self._undecodable)
+            self._undecodable = 0
         if self._to_settle:
             self._settle_outcomes()
         if self._acknowledged:
@@ -486,7 +514,7 @@ class Desk:
 
     def _send(self, claim: Claim) -> None:
         """Hand a claim to a sender; one whose COMMIT came through after the stop is given back."""
-        is_probe = self._breaker.state is BreakerState.PROBING
+        is_probe = self._permit.is_probing
         if self._stopping or (is_probe and self._in_flight):
             self._to_settle.append(Settlement(claim, None, None))
             return
@@ -519,25 +547,6 @@ class Desk:
         self._letters_out[place.partition] += 1
         self._letters.produce(owed)
 
-    # ---- the provider's state ------------------------------------------------------------------
-
-    def _probe(self) -> None:
-        if self._breaker.probe_in_s() != 0.0 or self._stopping:
-            return
-        if not self._provider.has_balance:
-            self._balance_answered(Balance(points=1))
-            return
-        self._breaker.probe_begun()
-        self._senders.probe()
-
-    def _balance_answered(self, answer: Balance | Failed) -> None:
-        if isinstance(answer, Failed):
-            self._breaker.probe_failed(answer)
-            return
-        was_held = self._breaker.state is BreakerState.HELD
-        if self._breaker.balance_answered(points=answer.points) and was_held:
-            self._lift_hold = True
-
     # ---- partitions, keeper ------------------------------------------------------------
 
     def _drop(self, dropped: _Dropped) -> None:
@@ -563,11 +572,12 @@ class Desk:
             return
         self._keep_at_s = now + self._settings.keeper_s
         if 0 in self._owned:
-            more = self._keeper.turn(flow_is_free=not self.is_blocked())
+            more = self._keeper.turn(flow_is_free=self._permit.is_free)
             self._keep_at_s = now + (KEEP_SOON_S if more else self._settings.keeper_s)
 
     def _open_looks(self) -> Iterator[tuple[str, Look]]:
-        blocked = self.is_blocked()
-        yield from (("breaker" if blocked else "in_line", look) for look in self._line)
+        held = "held" if self.held_by is not None else "in_line"
+        reason = "breaker" if self.is_blocked else held
+        yield from ((reason, look) for look in self._line)
         yield from ((waiter.reason, waiter.look) for waiter in self._waiting)
         yield from (("sending", claim.look) for claim in self._in_flight.values())

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from cdc_sms.envelope.decode import Tombstone, decode
 from cdc_sms.errors import EnvelopeError
+from cdc_sms.kafka.headers import EMITTED
 from cdc_sms.kafka.offsets import Place
 from cdc_sms.kafka.record import Record
 from cdc_sms.model.business_row import Key
@@ -28,6 +29,7 @@ class Look:
         key_text: their one text.
         transaction_id: of a streamed insert, which a read must have seen; None where the row
             was visible before the record was written.
+        is_snapshot: it was read from the table, not from the log, and nobody emitted it again.
         looks: how often it was looked at.
     """
 
@@ -36,6 +38,7 @@ class Look:
     key: Key
     key_text: str
     transaction_id: int | None
+    is_snapshot: bool = False
     looks: int = field(default=0)
 
 
@@ -107,6 +110,7 @@ class Intake:
             key=key,
             key_text=key_text(self._table, key),
             transaction_id=event.transaction_id if streamed else None,
+            is_snapshot=not streamed and EMITTED not in dict(record.headers),
         )
 
     def _key_value(self, event: ChangeEvent, column: KeyColumn) -> object:

@@ -8,12 +8,13 @@ import logging
 from collections.abc import Sequence
 from datetime import timedelta
 
-import orjson
 from sqlalchemy import Connection, Engine
 
+from cdc_sms.databases.control import Control
 from cdc_sms.databases.engine import in_transaction
 from cdc_sms.databases.ledger import Ledger
 from cdc_sms.deliver.settle import Settles
+from cdc_sms.envelope.emit import emitted
 from cdc_sms.kafka.headers import EMITTED
 from cdc_sms.kafka.producer import Delivery as Acknowledgement
 from cdc_sms.kafka.producer import Producer
@@ -52,6 +53,7 @@ class Keeper:
     ) -> None:
         self._engine = engine
         self._ledger = ledger
+        self._control = Control()
         self._settles = settles
         self._producer = producer
         self._outbox = outbox
@@ -73,18 +75,18 @@ class Keeper:
         tried, void = self._settles.write_owed(limit=OWED_BATCH)
         for message in void:
             self._emit(message, "void")
-        emitted = self._emit_overdue() if flow_is_free else 0
+        brought_back = self._emit_overdue() if flow_is_free else 0
         in_doubt, doubles, owed = in_transaction(self._engine, self._ledger.counts)
         self._metrics.in_doubt.set(in_doubt)
         self._metrics.possible_doubles.set(doubles)
         self._metrics.owed.set(owed)
-        return tried == OWED_BATCH or emitted == BATCH
+        return tried == OWED_BATCH or brought_back == BATCH
 
     def _emit_overdue(self) -> int:
         """Note them as emitted, then emit: once too few would be repeated after ``overdue``."""
 
         def work(connection: Connection) -> Sequence[Delivery]:
-            if self._ledger.holds(connection):
+            if any(not hold.is_of_old_messages for hold in self._control.holds(connection)):
                 return []
             now = self._ledger.now(connection)
             messages = self._ledger.overdue(connection, now=now, after=self._overdue, limit=BATCH)
@@ -99,15 +101,14 @@ class Keeper:
         return len(messages)
 
     def _emit(self, message: Delivery, reason: str) -> None:
-        if message.record_key is None:
+        record = emitted(message)
+        if record is None:
             return
-        key = orjson.loads(message.record_key)
-        columns = key["payload"] if key.keys() == {"schema", "payload"} else key
-        value = {"before": None, "after": columns, "op": "r"}
+        key, value = record
         self._producer.produce(
             self._outbox,
-            key=message.record_key,
-            value=orjson.dumps(value),
+            key=key,
+            value=value,
             headers=[(EMITTED, reason.encode())],
             on_delivery=_ignored,
         )

@@ -73,7 +73,9 @@ class DeliverLoop:
         self._commit_at_s = 0.0
         self._lag: dict[int, int] = {}
         self.turned_at_s = clock.monotonic_s()
-        self._consumer = join(on_assigned=self.assigned, on_revoked=self.revoked)
+        self._consumer = join(
+            on_assigned=self.assigned, on_revoked=self.revoked, on_gap=desk.note_gap
+        )
 
     def run(self, stop: threading.Event) -> None:
         """Deliver until told to stop, then finish what is in flight and leave the group.
@@ -136,15 +138,19 @@ class DeliverLoop:
             else:
                 self._consumer.commit(offsets)
             self._offsets.committed(offsets)
+        if self._settings.messages_per_s is not None and not at_once:
+            self._desk.share(len(self._owned), of=self._consumer.partition_count())
         self._lag = self._consumer.lag()
         for partition, lag in self._lag.items():
             self._metrics.outbox_lag.labels(str(partition)).set(lag)
 
     def _to_pause(self) -> frozenset[int]:
         """Return the partitions to pause: all while nothing may be sent, else the full ones."""
-        reasons: Counter[str] = Counter({"breaker": 0, "bytes": 0, "waiting": 0})
-        if self._desk.is_blocked():
+        reasons: Counter[str] = Counter({"breaker": 0, "held": 0, "bytes": 0, "waiting": 0})
+        if self._desk.is_blocked:
             reasons["breaker"], paused = len(self._owned), self._owned
+        elif self._desk.held_by is not None:
+            reasons["held"], paused = len(self._owned), self._owned
         elif self._bytes > MAX_OPEN_BYTES:
             reasons["bytes"], paused = len(self._owned), self._owned
         else:
@@ -227,9 +233,7 @@ class DeliverLoop:
             return "the database can't be used"
         if not self._consumer.is_connected:
             return "no broker answers"
-        if self._desk.is_blocked():
-            return f"the provider is paused: {self._desk.breaker_reason}"
-        return None
+        return self._desk.stopped_by
 
     def live_s(self) -> float:
         """Return how long ago the loop last turned; seconds."""

@@ -13,6 +13,7 @@ from cdc_sms.databases.business_table import BusinessTable
 from cdc_sms.databases.engine import in_transaction
 from cdc_sms.databases.ledger import Ledger
 from cdc_sms.deliver.decide import Claim, Finished, OwesDeadLetter, Result, Wait
+from cdc_sms.deliver.flood import FloodGuard
 from cdc_sms.deliver.intake import Look
 from cdc_sms.deliver.route import Route
 from cdc_sms.deliver.write_back import Owing, WriteBack, is_void
@@ -66,12 +67,14 @@ class Settles:
         table: BusinessTable,
         ledger: Ledger,
         write_back: WriteBack,
+        flood: FloodGuard,
         provider: str,
     ) -> None:
         self._engine = engine
         self._table = table
         self._ledger = ledger
         self._write_back = write_back
+        self._flood = flood
         self._provider = provider
 
     def settle(self, settlements: Sequence[Settlement]) -> list[Result]:
@@ -108,9 +111,32 @@ class Settles:
                 connection,
                 [_attempt(s, now, self._provider) for s in settlements if s.outcome is not None],
             )
+            self._guard(connection, [(before[i], after[i]) for i in ids])
             return [self._result(s.claim.look, after[s.claim.message.id], now) for s in settlements]
 
         return in_transaction(self._engine, work)
+
+    def _guard(self, connection: Connection, changes: Sequence[tuple[Delivery, Delivery]]) -> None:
+        """Count what was given up and what was sent, as the flood guard wants it."""
+        ended = [
+            after
+            for before, after in changes
+            if after.state is not before.state and (after.owes_dead_letter or after.accepted_at)
+        ]
+        code = next((m.failure_code for m in ended if m.owes_dead_letter), None)
+        self._flood.note(connection, [m.owes_dead_letter for m in ended], code=code)
+
+    def count_undecodable(self, count: int) -> None:
+        """Count records that were dead-lettered because nothing could be read in them.
+
+        Raises:
+            DatabaseUnavailable: repeat the call.
+        """
+
+        def work(connection: Connection) -> None:
+            self._flood.note(connection, [True] * count, code="undecodable")
+
+        in_transaction(self._engine, work)
 
     def _result(self, look: Look, message: Delivery, now: datetime) -> Result:
         """Look again where the state could not be shown: the row may still read pending."""

@@ -2,13 +2,14 @@
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from cdc_sms.deliver.breaker import Breaker, BreakerState
 from cdc_sms.deliver.intake import Look
 from cdc_sms.deliver.send import Returned
 from cdc_sms.deliver.settle import outcome_name
 from cdc_sms.model.clock import Clock
+from cdc_sms.model.hold import Hold, HoldKind
 from cdc_sms.model.outcome import Sent
 from cdc_sms.telemetry.metrics import Metrics
 
@@ -57,16 +58,19 @@ class Tell:
             facts |= {"code": outcome.code, "why": outcome.text}
         _log.info("message.attempted", extra=facts)
 
-    def breaker(self, breaker: Breaker) -> None:
-        """Say once that it opened, and once that it closed; the gauge says it all the time."""
+    def breaker(self, breaker: Breaker) -> bool:
+        """Say once that it opened, and once that it closed; the gauge says it all the time.
+
+        Returns:
+            Whether it closed since the last time.
+        """
         state, before = breaker.state, self._shown
         if state is before:
-            return
+            return False
         self._shown = state
         facts = {"provider": self._provider, "reason": breaker.reason}
         value = {BreakerState.CLOSED: 0.0, BreakerState.PROBING: 0.5}.get(state, 1.0)
         self._metrics.breaker_open.labels(self._provider).set(value)
-        self._metrics.holds.labels("account").set(state is BreakerState.HELD)
         if before is BreakerState.CLOSED and state is BreakerState.OPEN:
             self._metrics.breaker_opened.labels(self._provider).inc()
             _log.warning("breaker.opened", extra=facts)
@@ -74,6 +78,12 @@ class Tell:
             _log.error("hold.started", extra={**facts, "kind": "account"})
         elif state is BreakerState.CLOSED:
             _log.info("breaker.closed", extra={"provider": self._provider})
+        return state is BreakerState.CLOSED
+
+    def holds(self, holds: Sequence[Hold]) -> None:
+        """Show how many holds of each kind are in force."""
+        for kind in HoldKind:
+            self._metrics.holds.labels(kind.value).set(sum(hold.kind is kind for hold in holds))
 
     def waiting(self, looks: Callable[[], Iterable[tuple[str, Look]]]) -> None:
         """Show what waits for what, once a second."""

@@ -11,7 +11,7 @@ _PAUSES_S = {
     "not_visible": (0.005, 1.0),
     "row_locked": (0.25, 5.0),
     "ledger_locked": (0.05, 1.0),
-    "held": (1.0, 5.0),
+    "held": (1.0, 60.0),
     "refused": (5.0, 300.0),
 }
 _USUAL_S = (0.25, 5.0)
@@ -65,6 +65,17 @@ class Waiting:
     def next_due_s(self) -> float | None:
         """Return the moment of the next one; None where nothing waits."""
         return self._heap[0][0] if self._heap else None
+
+    def has(self, reason: str) -> bool:
+        """Say whether one waits for this reason."""
+        return any(waiter.reason == reason for _due, _n, waiter in self._heap)
+
+    def released(self, reason: str) -> list[Look]:
+        """Take out those that wait for this reason, in order of the due times."""
+        found = [w for _due, _n, w in sorted(self._heap) if w.reason == reason]
+        self._heap = [entry for entry in self._heap if entry[2].reason != reason]
+        heapq.heapify(self._heap)
+        return [waiter.look for waiter in found]
 
     def drop(self, unwanted: Callable[[Look], bool]) -> None:
         """Forget looks: their partition was revoked."""

@@ -443,3 +443,15 @@ class BrokerLink:
         if self.is_lost:
             self.is_lost = False
             logger.info("broker.reached", extra={"brokers": self._brokers})
+
+
+def cluster_id(settings: KafkaSettings, *, timeout_s: float = 10.0) -> str:
+    """Return what the cluster calls itself.
+
+    Raises:
+        BrokerUnavailable: no broker answers.
+        SetupError: we may not ask.
+    """
+    client = admin_client(settings)  # named: its answers die with it
+    with errors_classified("Asking for the cluster's id"):
+        return str(client.describe_cluster(request_timeout=timeout_s).result().cluster_id)

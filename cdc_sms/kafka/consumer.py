@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import orjson
@@ -76,6 +77,23 @@ _FIXED: Mapping[str, object] = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Records of a partition that the group had not read are gone from its log.
+
+    Attributes:
+        partition: which.
+        committed_offset: where the group was to go on.
+        first_offset: the first that is still there; None: not known.
+        end_offset: the one that comes next; None: not known.
+    """
+
+    partition: int
+    committed_offset: int
+    first_offset: int | None
+    end_offset: int | None
+
+
 class Revoked(Protocol):
     """What is called when partitions go."""
 
@@ -100,6 +118,7 @@ class Consumer:
         settings: where, as whom, which topic and group.
         on_assigned: told of new partitions, before their first record; may pause them.
         on_revoked: told of partitions before they go; may commit them.
+        on_gap: told of records that are gone.
 
     Raises:
         ConfigurationError: librdkafka refuses a setting.
@@ -111,12 +130,15 @@ class Consumer:
         settings: KafkaSettings,
         on_assigned: Callable[[frozenset[int]], None],
         on_revoked: Revoked,
+        on_gap: Callable[[Gap], None],
     ) -> None:
         """Join the group, in the background."""
         self._settings = settings
         self._topic = settings.outbox
         self._on_assigned = on_assigned
         self._on_revoked = on_revoked
+        self._on_gap = on_gap
+        self._partitions = 0
         self._owned: set[int] = set()
         self._next: dict[int, int] = {}
         self._batch: list[Record] = []
@@ -145,6 +167,19 @@ class Consumer:
     def assigned(self) -> frozenset[int]:
         """Return the partitions that are ours now."""
         return frozenset(self._owned)
+
+    def partition_count(self) -> int:
+        """Return how many partitions the topic has; 0: the broker can't be asked now.
+
+        Asked once an assignment, and never in a call-back: the client library aborts there.
+        """
+        if self._partitions == 0 and self._owned:
+            try:
+                topics = self._client.list_topics(self._topic, timeout=_WATERMARKS_S).topics
+            except KafkaException:
+                return 0
+            self._partitions = len(topics[self._topic].partitions)
+        return self._partitions
 
     @property
     def is_connected(self) -> bool:
@@ -233,6 +268,7 @@ class Consumer:
                     "end_offset": end,
                 },
             )
+            self._on_gap(Gap(partition, wanted, first, end))
             self._on_revoked(frozenset({partition}), lost=True)
         self._let_go({partition})
         self._take({partition}, OFFSET_BEGINNING)
@@ -301,6 +337,7 @@ class Consumer:
     def _came(self, _client: Client, assigned: list[TopicPartition]) -> None:
         partitions = frozenset(named.partition for named in assigned)
         self._may_fall_back = False
+        self._partitions = 0
         self._take(partitions)
         self._on_assigned(partitions)
 

@@ -16,6 +16,7 @@ class BusinessRow:
         key_text: the key's one text, see :func:`cdc_sms.model.message.key_text`.
         message_id: which message the row is.
         created_at: canonical; None where it is NULL or not mapped.
+        created_instant: the same as a time, aware; None where it is none.
         word: the status column's word; None without one (or where it is NULL).
         recipient: as it stands; may be anything.
         text: as it stands.
@@ -29,6 +30,7 @@ class BusinessRow:
     key_text: str
     message_id: str
     created_at: str | None
+    created_instant: datetime | None
     word: str | None
     recipient: str
     text: str

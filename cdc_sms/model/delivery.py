@@ -25,8 +25,10 @@ class Delivery:
     round: int = 1
     attempts: int = 0
     doubts: int = 0
+    doubts_before: int = 0
     claim_token: str | None = None
     lease_until: datetime | None = None
+    override: str | None = None
     content_digest: str | None = None
     segments: int | None = None
     provider: str | None = None
@@ -59,7 +61,18 @@ class Delivery:
     @property
     def owes_dead_letter(self) -> bool:
         """Say whether it was given up and its dead letter isn't acknowledged yet."""
-        return self.state is State.FAILED and self.dlq_offset is None
+        given_up = self.state is State.FAILED and self.dead_letter_class is not None
+        return given_up and self.dlq_offset is None
+
+    @property
+    def round_doubts(self) -> int:
+        """Return how often it was in doubt in its present round."""
+        return self.doubts - self.doubts_before
+
+    @property
+    def awaits_person(self) -> bool:
+        """Say whether it may have been sent and a person is to say what becomes of it."""
+        return self.state is State.FAILED and self.dead_letter_class is DeadLetterClass.IN_DOUBT
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,3 +55,14 @@ class DeadLetterClass(StrEnum):
     IN_DOUBT = "in_doubt"
     UNCLEAR = "unclear"
     UNDECODABLE = "undecodable"
+
+
+BY_A_PERSON: dict[State, frozenset[State]] = {
+    State.IN_DOUBT: frozenset({State.SENT, State.PENDING, State.FAILED}),
+    State.FAILED: frozenset({State.PENDING, State.SENT}),
+    State.EXPIRED: frozenset({State.PENDING}),
+    State.CANCELLED: frozenset({State.PENDING}),
+    State.SENT: frozenset({State.PENDING}),
+}
+"""Where a person's act may bring a message: see :mod:`cdc_sms.model.acts`. ``pending`` begins a
+new round."""

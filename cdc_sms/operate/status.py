@@ -14,14 +14,10 @@ from cdc_sms import __version__
 from cdc_sms.config.settings import Sections
 from cdc_sms.databases import reading
 from cdc_sms.errors import CdcSmsError, DatabaseUnavailable
+from cdc_sms.model.hold import Hold
 from cdc_sms.operate.roles import ask_roles
 
 Snapshot = dict[str, Any]
-
-WAYS_OUT = {
-    "account": "it ends by itself when the provider answers again: see to key, rights and funds",
-}
-"""By the kind of hold: what ends it."""
 
 
 def take_snapshot(sections: Sections, engine: Engine) -> Snapshot:
@@ -101,11 +97,12 @@ def _read(connection: Connection, sections: Sections) -> Snapshot:
     }
 
 
-def _hold(hold: reading.Hold) -> Snapshot:
+def _hold(hold: Hold) -> Snapshot:
     return {
         "name": hold.name,
         "kind": hold.kind,
         "since": hold.since,
-        "reason": hold.facts.get("reason"),
-        "way_out": hold.facts.get("way_out") or WAYS_OUT.get(hold.kind),
+        "reason": hold.reason,
+        "let": hold.let,
+        "way_out": hold.way_out,
     }

@@ -6,10 +6,11 @@ import threading
 from collections.abc import Callable
 from functools import partial
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from cdc_sms.config.settings import ProviderSettings, Sections
 from cdc_sms.databases.business_table import BusinessTable
+from cdc_sms.databases.control import MEMORY, Control
 from cdc_sms.databases.engine import in_transaction, open_engine
 from cdc_sms.databases.ledger import Ledger
 from cdc_sms.databases.version import verify
@@ -18,17 +19,24 @@ from cdc_sms.deliver.breaker import Breaker
 from cdc_sms.deliver.claim import Claims
 from cdc_sms.deliver.dead_letters import DeadLetters
 from cdc_sms.deliver.desk import Desk
+from cdc_sms.deliver.flood import FloodGuard
+from cdc_sms.deliver.gaps import Gaps
 from cdc_sms.deliver.intake import Intake
 from cdc_sms.deliver.keeper import Keeper
 from cdc_sms.deliver.loop import DeliverLoop
+from cdc_sms.deliver.pace import Pace
+from cdc_sms.deliver.permit import Permit
 from cdc_sms.deliver.settle import Settles
+from cdc_sms.deliver.tell import Tell
 from cdc_sms.deliver.write_back import WriteBack
 from cdc_sms.kafka.consumer import Consumer
 from cdc_sms.kafka.offsets import Place
 from cdc_sms.kafka.producer import Producer
 from cdc_sms.model.clock import Clock, SystemClock
+from cdc_sms.model.memory import Memory
 from cdc_sms.providers.base import Provider
 from cdc_sms.providers.justsend.provider import JustSend
+from cdc_sms.runtime.place import check_place
 from cdc_sms.runtime.start import STUCK_AFTER_S, Phase, all_findings, check_topics, patiently
 from cdc_sms.telemetry.metrics import Metrics
 
@@ -93,7 +101,20 @@ class DeliverRole:
             )
 
         all_findings([ledger, table, lambda: check_topics(self._sections.kafka)])
+        check_place(self._engine, self._sections, mapping=found[0].mapping)
+        self._begin_memory()
         return found[0]
+
+    def _begin_memory(self) -> None:
+        """Note, at the first start, since when the ledger knows every message."""
+
+        def work(connection: Connection) -> None:
+            memory = Memory(
+                since=Ledger().now(connection), let=self._sections.deliver.backlog_messages
+            )
+            Control().add(connection, MEMORY, memory.as_value())
+
+        in_transaction(self._engine, work)
 
     def _build(self, table: BusinessTable) -> DeliverLoop:
         sections, clock, metrics = self._sections, self._clock, self._metrics
@@ -182,11 +203,24 @@ def build_desk(
     settings = sections.deliver
     ledger = Ledger()
     write_back = WriteBack(table)
+    hold = AccountHold(engine=engine, provider=provider.name, clock=clock)
+    flood = FloodGuard(control=Control(), after=settings.flood_after, clock=clock)
     claims = Claims(
-        engine=engine, table=table, ledger=ledger, write_back=write_back, settings=settings
+        engine=engine,
+        table=table,
+        ledger=ledger,
+        write_back=write_back,
+        flood=flood,
+        account=hold.name,
+        settings=settings,
     )
     settles = Settles(
-        engine=engine, table=table, ledger=ledger, write_back=write_back, provider=provider.name
+        engine=engine,
+        table=table,
+        ledger=ledger,
+        write_back=write_back,
+        flood=flood,
+        provider=provider.name,
     )
     keeper = Keeper(
         engine=engine,
@@ -200,14 +234,25 @@ def build_desk(
     breaker = Breaker(
         failures=settings.breaker_failures, pause_s=settings.breaker_pause_s, clock=clock
     )
-    hold = AccountHold(engine=engine, ledger=ledger, provider=provider.name, clock=clock)
+    tell = Tell(provider=provider.name, clock=clock, metrics=metrics)
+    permit = Permit(
+        claims=claims,
+        hold=hold,
+        breaker=breaker,
+        pace=Pace(messages_per_s=settings.messages_per_s, senders=settings.senders),
+        has_balance=provider.has_balance,
+        clock=clock,
+        tell=tell,
+    )
     return Desk(
         claims=claims,
         settles=settles,
         keeper=keeper,
-        hold=hold,
+        gaps=Gaps(engine=engine, clock=clock),
+        permit=permit,
         breaker=breaker,
         provider=provider,
+        tell=tell,
         settings=settings,
         clock=clock,
         metrics=metrics,

@@ -7,11 +7,13 @@ from typing import Any
 
 from cdc_sms.config.settings import DeliverSettings, StatusSettings
 from cdc_sms.deliver.decide import Claim, Rules
+from cdc_sms.deliver.gate import Gate
 from cdc_sms.deliver.intake import Look
 from cdc_sms.kafka.offsets import Place
 from cdc_sms.kafka.record import Record
 from cdc_sms.model.business_row import BusinessRow
 from cdc_sms.model.delivery import Delivery
+from cdc_sms.model.hold import Hold, HoldKind
 from cdc_sms.model.message import content_digest
 from cdc_sms.model.state import State
 
@@ -58,6 +60,7 @@ def row(**changes: Any) -> BusinessRow:
         "key_text": "sms/1",
         "message_id": "sms/1@a",
         "created_at": "a",
+        "created_instant": None,
         "word": STATUS.pending,
         "recipient": "+48600100200",
         "text": "Your parcel arrives today",
@@ -88,9 +91,27 @@ def message(state: State = State.PENDING, **changes: Any) -> Delivery:
     return replace(plain, **changes)
 
 
+def gate(**changes: Any) -> Gate:
+    """Return a gate that lets everything through."""
+    plain = Gate(
+        holds=[],
+        memory=None,
+        account="account:justsend",
+        probing=False,
+        now=NOW,
+        oldest=timedelta(days=1),
+    )
+    return replace(plain, **changes)
+
+
+def hold(kind: HoldKind = HoldKind.MANUAL, **changes: Any) -> Hold:
+    """Return a hold that lets nothing through."""
+    return replace(Hold(name=kind.value, kind=kind, reason="because", since=NOW), **changes)
+
+
 def rules(**changes: Any) -> Rules:
     """Return the rules of a member whose flow is free."""
-    plain = Rules(status=STATUS, settings=SETTINGS, token=TOKEN, lease_until_s=1e9, may_claim=True)
+    plain = Rules(status=STATUS, settings=SETTINGS, token=TOKEN, lease_until_s=1e9, gate=gate())
     return replace(plain, **changes)
 
 

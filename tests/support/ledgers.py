@@ -12,17 +12,21 @@ from sqlalchemy import Engine
 
 from cdc_sms.config.settings import DeliverSettings, LedgerSettings, SourceSettings, TableSettings
 from cdc_sms.databases.business_table import BusinessTable
+from cdc_sms.databases.control import Control
 from cdc_sms.databases.engine import in_transaction, open_engine
 from cdc_sms.databases.ledger import Ledger
 from cdc_sms.databases.migrations import upgrade
 from cdc_sms.deliver.claim import Claims
 from cdc_sms.deliver.decide import Claim, Result
+from cdc_sms.deliver.flood import FloodGuard
 from cdc_sms.deliver.intake import Look
 from cdc_sms.deliver.route import route
 from cdc_sms.deliver.settle import Settlement, Settles
 from cdc_sms.deliver.write_back import WriteBack
 from cdc_sms.errors import CdcSmsError
 from cdc_sms.kafka.offsets import Place
+from cdc_sms.model.clock import SystemClock
+from cdc_sms.model.hold import Hold
 from cdc_sms.model.message import key_text
 from cdc_sms.model.outcome import Outcome
 from support.factories import record
@@ -85,6 +89,14 @@ class Bench:
     settles: Settles
     settings: DeliverSettings
     name: str
+
+    def hold(self, hold: Hold) -> None:
+        """Put a hold in force."""
+        in_transaction(self.engine, lambda c: Control().hold(c, hold))
+
+    def holds(self) -> list[Hold]:
+        """Return the holds in force."""
+        return in_transaction(self.engine, Control().holds)
 
     def look(self, *key: object, transaction_id: int | None = None) -> Look:
         """Return a look at a key."""
@@ -174,10 +186,22 @@ def bench(
         engine.dispose()
         raise
     ledger, write_back = Ledger(), WriteBack(reflected)
+    flood = FloodGuard(control=Control(), after=settings.flood_after, clock=SystemClock())
     claims = Claims(
-        engine=engine, table=reflected, ledger=ledger, write_back=write_back, settings=settings
+        engine=engine,
+        table=reflected,
+        ledger=ledger,
+        write_back=write_back,
+        flood=flood,
+        account="account:justsend",
+        settings=settings,
     )
     settles = Settles(
-        engine=engine, table=reflected, ledger=ledger, write_back=write_back, provider="justsend"
+        engine=engine,
+        table=reflected,
+        ledger=ledger,
+        write_back=write_back,
+        flood=flood,
+        provider="justsend",
     )
     return Bench(database, engine, reflected, ledger, claims, settles, settings, table.name)

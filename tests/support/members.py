@@ -9,7 +9,7 @@ from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from cdc_sms.config.settings import KafkaSettings
-from cdc_sms.kafka.consumer import Consumer
+from cdc_sms.kafka.consumer import Consumer, Gap
 from cdc_sms.kafka.offsets import Offsets, Place
 from cdc_sms.kafka.record import Record
 from support.servers.kafka import KafkaAddress
@@ -56,11 +56,15 @@ class Member:
         self.offsets = Offsets()
         self.seen: list[Record] = []
         self.places: list[Place] = []
+        self.gaps: list[Gap] = []
         self.revocations: list[tuple[frozenset[int], bool]] = []
         self.finishes = finishes
         self.paused = paused
         self.consumer = Consumer(
-            settings=settings, on_assigned=self._assigned, on_revoked=self._revoked
+            settings=settings,
+            on_assigned=self._assigned,
+            on_revoked=self._revoked,
+            on_gap=self.gaps.append,
         )
 
     def _assigned(self, partitions: frozenset[int]) -> None:

@@ -16,11 +16,13 @@ from support.fixtures.databases import PostgresDatabase
 from support.servers.kafka import KafkaAddress
 
 from cdc_sms.config.settings import LedgerSettings, SourceSettings
+from cdc_sms.databases.control import Control
 from cdc_sms.databases.engine import in_transaction, open_engine
 from cdc_sms.databases.ledger import Ledger
 from cdc_sms.databases.migrations import upgrade
 from cdc_sms.kafka.headers import DeadLetter, dead_letter_headers
 from cdc_sms.model.delivery import Delivery
+from cdc_sms.model.hold import Hold, HoldKind
 from cdc_sms.model.state import DeadLetterClass, State
 
 NUMBER = "+48600100200"
@@ -76,10 +78,13 @@ def environment(postgres_database: PostgresDatabase) -> dict[str, str]:
     engine = open_engine(source, ledger)
     upgrade(engine, ledger)
     in_transaction(engine, lambda connection: Ledger().insert(connection, MESSAGES))
-    hold: dict[str, object] = {"reason": "the key was refused"}
-    in_transaction(
-        engine, lambda connection: Ledger().put_control(connection, "hold:account:justsend", hold)
+    hold = Hold(
+        name="account:justsend",
+        kind=HoldKind.ACCOUNT,
+        reason="the key was refused",
+        since=datetime.now(UTC),
     )
+    in_transaction(engine, lambda connection: Control().hold(connection, hold))
     engine.dispose()
     return variables
 

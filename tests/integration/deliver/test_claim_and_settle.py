@@ -9,6 +9,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from psycopg import sql
 from sqlalchemy import MetaData
+from support.factories import hold
 from support.fixtures.databases import PostgresDatabase
 from support.ledgers import Bench, bench
 from support.waiting import until
@@ -20,6 +21,7 @@ from cdc_sms.databases.version import HEAD, VERSION_TABLE
 from cdc_sms.deliver.decide import Claim, Finished, OwesDeadLetter, Wait
 from cdc_sms.deliver.settle import Acknowledged
 from cdc_sms.errors import MappingError
+from cdc_sms.model.hold import HoldKind
 from cdc_sms.model.outcome import Failed, FailureClass, InDoubt, Sent
 from cdc_sms.model.state import DeadLetterClass, State
 
@@ -271,9 +273,7 @@ def test_claim_given_back_leaves_the_row_pending_and_counts_nothing(desk: Bench)
 
 def test_hold_in_the_ledger_stops_claims_of_every_member_but_the_probe(desk: Bench) -> None:
     key = desk.insert()
-    desk.database.execute(
-        "INSERT INTO cdc_sms_control VALUES ('hold:account:justsend', '{}', now())"
-    )
+    desk.hold(hold(HoldKind.ACCOUNT, name="account:justsend"))
 
     [held] = desk.take(desk.look(key))
     [probe] = desk.take(desk.look(key), probing=True)

@@ -2,7 +2,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from support.factories import NOW, SETTINGS, STATUS, TOKEN, look, message, row, rules
+from support.factories import NOW, SETTINGS, STATUS, TOKEN, gate, hold, look, message, row, rules
 
 from cdc_sms.deliver.decide import (
     Claim,
@@ -146,7 +146,7 @@ def test_row_that_the_application_holds_is_looked_at_again_uncounted() -> None:
 
 
 def test_nothing_is_claimed_while_a_hold_is_in_force() -> None:
-    decision = decided([message()], row(), may_claim=False)
+    decision = decided([message()], row(), gate=gate(holds=[hold()]))
 
     assert isinstance(decision.result, Wait)
     assert decision.result.reason == "held"
@@ -157,7 +157,7 @@ def test_nothing_is_claimed_while_a_hold_is_in_force() -> None:
 def test_doubt_is_not_given_up_while_a_hold_is_in_force(shown: BusinessRow | None) -> None:
     doubtful = message(State.IN_DOUBT, doubts=2, row_word="sending")
 
-    decision = decided([doubtful], shown, may_claim=False)
+    decision = decided([doubtful], shown, gate=gate(holds=[hold()]))
 
     assert isinstance(decision.result, Wait)
     assert decision.changed == []

@@ -1,0 +1,49 @@
+"""The place that a ledger belongs to: asked of the server, kept in the control table."""
+
+from sqlalchemy import Connection, column, func, select
+
+from cdc_sms.databases.control import IDENTITY, Control
+from cdc_sms.errors import NeedsPerson
+from cdc_sms.model.identity import Identity, differences
+
+
+def server_identifier(connection: Connection) -> str:
+    """Return what the database server calls itself; a copy of its files calls itself the same.
+
+    Source: PostgreSQL manual, 9.28.12 Control Data Functions.
+    """
+    control_system = func.pg_control_system().table_valued(column("system_identifier"))
+    return str(connection.execute(select(control_system.c.system_identifier)).scalar_one())
+
+
+def known_identity(connection: Connection) -> Identity | None:
+    """Return the place that this ledger belongs to; None before the first start."""
+    value = Control().get(connection, IDENTITY)
+    return None if value is None else Identity.from_value(value)
+
+
+def check_identity(connection: Connection, here: Identity) -> None:
+    """Check that this is the place that the ledger belongs to; the first start decides.
+
+    Raises:
+        NeedsPerson: it is another one; all differences.
+    """
+    known = known_identity(connection)
+    if known is None:
+        Control().add(connection, IDENTITY, dict(here.as_value()))
+        return
+    found = differences(known, here)
+    if found:
+        raise NeedsPerson(
+            f"This ledger belongs to another place: {'; '.join(found)}.",
+            hint="A copy must not send: point it elsewhere. If this is the right place: "
+            "cdc-sms adopt.",
+        )
+    completed = known.completed_by(here)
+    if completed != known:
+        Control().put(connection, IDENTITY, dict(completed.as_value()))
+
+
+def adopt_identity(connection: Connection, here: Identity) -> None:
+    """Say that the ledger belongs here from now on."""
+    Control().put(connection, IDENTITY, dict(here.as_value()))

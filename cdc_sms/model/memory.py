@@ -1,0 +1,51 @@
+"""What the ledger can know: messages that are older than its memory may have been sent before."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from cdc_sms.model.hold import HoldKind
+
+MARGIN = timedelta(days=1)
+"""Clocks, time zones and long transactions differ by less: only what is older is certainly old."""
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What the ledger can know.
+
+    Attributes:
+        since: it knows every message that was created later.
+        kind: what holds older ones: ``backlog`` after the first start, ``history`` after pruning.
+        let: how many older ones may pass without a word.
+        accepted: a person said that older ones are to be sent.
+        margin_s: how much older than ``since`` history is; seconds.
+    """
+
+    since: datetime
+    kind: HoldKind = HoldKind.BACKLOG
+    let: int = 0
+    accepted: bool = False
+    margin_s: float = MARGIN.total_seconds()
+
+    def as_value(self) -> dict[str, object]:
+        """Return what the control table keeps."""
+        return {
+            "since": self.since.isoformat(),
+            "kind": self.kind.value,
+            "let": self.let,
+            "accepted": self.accepted,
+            "margin_s": self.margin_s,
+        }
+
+    @classmethod
+    def from_value(cls, value: Mapping[str, Any]) -> "Memory":
+        """Read what :meth:`as_value` wrote."""
+        return cls(
+            since=datetime.fromisoformat(value["since"]),
+            kind=HoldKind(value["kind"]),
+            let=int(value["let"]),
+            accepted=bool(value["accepted"]),
+            margin_s=float(value["margin_s"]),
+        )
