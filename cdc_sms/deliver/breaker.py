@@ -131,10 +131,9 @@ class Breaker:
             return True
 
     def probe_failed(self, failure: Failed) -> None:
-        """Take notice that the balance could not be had: nothing is sent, or still not."""
+        """Take notice that the balance could not be had: wait again."""
         with self._lock:
             pause_s = failure.retry_after_s or self._pause_s
-            self._count.open()
             if failure.failure_class is FailureClass.ACCOUNT:
                 self._block(BreakerState.HELD, failure.code, pause_s)
             else:

@@ -46,6 +46,8 @@ _log = logging.getLogger(__name__)
 LONGEST_PATIENCE_S = 1.0
 LETTER_PAUSE_S = 5.0
 KEEP_SOON_S = 0.5
+SLOW_DATABASE_S = 15.0
+"""A turn that the database holds up for longer is told: it may also be a commit that hangs."""
 MOST_EVENTS = 1000
 MOST_TRIES = 5
 """Looks at a key that the database refuses by itself before its record is given up."""
@@ -167,6 +169,7 @@ class Desk:
         self._probe_id: str | None = None
         self._backoff = Backoff(first_s=0.2, limit_s=5.0, random_source=random_source)
         self._database_rests_until_s = 0.0
+        self._asked_database_at_s: float | None = None
         self._healthy_since_s = clock.monotonic_s()
         self._keep_at_s = 0.0
 
@@ -241,8 +244,10 @@ class Desk:
 
     @property
     def database_is_away(self) -> bool:
-        """Say whether the database couldn't be used at the last try."""
-        return self._database_rests_until_s > 0
+        """Say whether the database couldn't be used at the last try, or is silent for long."""
+        asked_at_s = self._asked_database_at_s
+        waits_s = 0.0 if asked_at_s is None else self._clock.monotonic_s() - asked_at_s
+        return self._database_rests_until_s > 0 or waits_s > SLOW_DATABASE_S
 
     def describe(self) -> dict[str, object]:
         """Return what a person wants to know of it; counts may be a turn old."""
@@ -286,18 +291,21 @@ class Desk:
     @contextmanager
     def _database(self) -> Iterator[None]:
         """Run a turn's transactions; when the database is away, rest and repeat them."""
+        self._asked_database_at_s = self._clock.monotonic_s()
         try:
             yield
         except DatabaseUnavailable as error:  # or a lock that was held for too long
-            if not self.database_is_away:
+            if not self._database_rests_until_s:
                 _log.warning("database.lost", extra={"why": error.message})
             self._database_rests_until_s = self._clock.monotonic_s() + self._backoff.next_s()
         else:
-            if self.database_is_away:
+            if self._database_rests_until_s:
                 _log.info("database.regained")
                 self._healthy_since_s = self._clock.monotonic_s()
             self._backoff.reset()
             self._database_rests_until_s = 0.0
+        finally:
+            self._asked_database_at_s = None
 
     # ---- in ------------------------------------------------------------------------------------
 

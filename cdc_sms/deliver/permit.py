@@ -60,6 +60,7 @@ class Permit:
         self._held_by: Hold | None = None
         self._look_at_s = 0.0
         self._heard_at_s = clock.monotonic_s()
+        self._silent_because: str | None = None
         self._lift_hold = False
         self._publish_hold: str | None = None
 
@@ -87,11 +88,14 @@ class Permit:
 
     @property
     def reason(self) -> str | None:
-        """Return why nothing may be sent, in words; None: something may."""
+        """Return why nothing would be sent now, in words; None: it would."""
         if self.is_blocked:
             return f"the provider is paused: {self._breaker.reason}"
-        hold = self._held_by
-        return None if hold is None else f"held ({hold.name}): {hold.reason}"
+        if self._held_by is not None:
+            return f"held ({self._held_by.name}): {self._held_by.reason}"
+        if self._silent_because is not None:
+            return f"the provider doesn't answer: {self._silent_because}"
+        return None
 
     def allowance(self, in_flight: int) -> int:
         """Return how many more may be sent now.
@@ -142,6 +146,7 @@ class Permit:
         if not asked:
             return True
         self._heard_at_s = self._clock.monotonic_s()
+        self._silent_because = None
         counted = self._breaker.note(outcome, probe=probe)
         if self._breaker.state is BreakerState.HELD:
             self._publish_hold = self._breaker.reason
@@ -150,6 +155,10 @@ class Permit:
     def balance_answered(self, answer: Balance | Failed) -> None:
         """Take note of what the provider said when it was asked without sending."""
         self._heard_at_s = self._clock.monotonic_s()
+        if self._breaker.state is BreakerState.CLOSED:
+            # asked while idle: worth a red light, but only messages open the breaker
+            self._silent_because = answer.code if isinstance(answer, Failed) else None
+            return
         if isinstance(answer, Failed):
             self._breaker.probe_failed(answer)
             return

@@ -1,7 +1,12 @@
+from collections.abc import Callable
+
+import pytest
 import requests
+from support.fixtures.databases import PostgresDatabase
 from support.flow import Flow
 from support.servers.kafka import KafkaServer
 from support.servers.postgres import PostgresServer
+from support.tcp_proxy import TcpProxy
 from support.waiting import until
 
 
@@ -60,3 +65,51 @@ def test_roles_wait_for_servers_that_are_away_at_their_start(
     breakable_postgres.start()
 
     flow.await_statuses(sent=3)
+
+
+@pytest.mark.parametrize("fault", [TcpProxy.cut, TcpProxy.deaf])
+def test_idle_deliver_says_within_half_a_minute_that_its_ledger_is_away_and_is_back(
+    make_flow: Callable[..., Flow],
+    postgres_database: PostgresDatabase,
+    postgres_proxy: TcpProxy,
+    fault: Callable[[TcpProxy], None],
+) -> None:
+    flow = make_flow(database=postgres_database.through(postgres_proxy))
+    flow.start("deliver")
+
+    fault(postgres_proxy)
+    _await_ready(flow, "deliver", 503)
+    postgres_proxy.restore()
+
+    _await_ready(flow, "deliver", 200)
+
+
+def test_idle_deliver_says_within_half_a_minute_that_its_provider_is_away_and_is_back(
+    flow: Flow,
+) -> None:
+    flow.start("deliver")
+
+    flow.provider.outage(refuse_s=25)
+    _await_ready(flow, "deliver", 503)
+
+    _await_ready(flow, "deliver", 200, within_s=45)
+
+
+def test_idle_deliver_says_within_half_a_minute_that_its_broker_is_away_and_is_back(
+    flow: Flow, breakable_kafka: KafkaServer
+) -> None:
+    flow.start("deliver")
+
+    breakable_kafka.kill()
+    _await_ready(flow, "deliver", 503)
+    breakable_kafka.start()
+
+    _await_ready(flow, "deliver", 200)
+
+
+def _await_ready(flow: Flow, role: str, status: int, *, within_s: float = 30) -> None:
+    until(
+        lambda: requests.get(f"{flow.url(role)}/health/ready", timeout=5).status_code == status,
+        within_s=within_s,
+        what=f"{role} to answer {status}",
+    )

@@ -176,7 +176,8 @@ def bench(
     schema: str = "public",
 ) -> Bench:
     """Make the table and the ledger, and build the steps on them."""
-    database.execute(create)
+    if create is not None:
+        database.execute(create)
     ledger_settings = LedgerSettings(lock_timeout_s=0.3, schema_name=schema)
     engine = open_engine(source_settings(database.dsn), ledger_settings, role="test")
     upgrade(engine, ledger_settings)

@@ -1,0 +1,139 @@
+"""Holds in the ledger: every member obeys, over restarts; the flood guard and the backlog."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import Connection
+from support.factories import hold
+from support.fixtures.databases import PostgresDatabase
+from support.ledgers import SETTINGS, Bench, bench
+
+from cdc_sms.databases.control import FLOOD, MEMORY, Control
+from cdc_sms.databases.engine import in_transaction
+from cdc_sms.databases.identity import check_identity, server_identifier
+from cdc_sms.deliver.decide import Claim, OwesDeadLetter, Wait
+from cdc_sms.errors import NeedsPerson
+from cdc_sms.model.hold import HoldKind
+from cdc_sms.model.identity import Identity
+from cdc_sms.model.memory import Memory
+from cdc_sms.model.outcome import Failed, FailureClass, Sent
+
+PERMANENT = Failed(FailureClass.PERMANENT, "INVALID_MSISDN", "the number is none")
+SMALL = SETTINGS.model_copy(update={"flood_after": 3})
+
+
+@pytest.fixture
+def desk(postgres_database: PostgresDatabase) -> Iterator[Bench]:
+    made = bench(postgres_database, settings=SMALL)
+    yield made
+    made.engine.dispose()
+
+
+def test_a_run_of_dead_letters_pauses_the_flow_with_its_reason(desk: Bench) -> None:
+    keys = [desk.insert() for _ in range(4)]
+    desk.settle(desk.claim(*keys[:3]), PERMANENT)
+
+    [next_one] = desk.take(desk.look(keys[3]))
+
+    [flood] = desk.holds()
+    assert isinstance(next_one, Wait)
+    assert (flood.kind, flood.facts["code"]) == (HoldKind.FLOOD, "INVALID_MSISDN")
+
+
+def test_a_success_ends_the_run(desk: Bench) -> None:
+    keys = [desk.insert() for _ in range(5)]
+    desk.settle(desk.claim(*keys[:2]), PERMANENT)
+    desk.settle(desk.claim(keys[2]), Sent("1"))
+    desk.settle(desk.claim(*keys[3:5]), PERMANENT)
+
+    assert desk.holds() == []
+
+
+def test_the_run_counts_over_members(desk: Bench) -> None:
+    other = bench(desk.database, settings=SMALL, create=None)
+    keys = [desk.insert() for _ in range(3)]
+
+    desk.settle(desk.claim(keys[0]), PERMANENT)
+    other.settle(other.claim(*keys[1:3]), PERMANENT)
+    other.engine.dispose()
+
+    assert [found.kind for found in desk.holds()] == [HoldKind.FLOOD]
+
+
+def test_records_whose_rows_nobody_ever_saw_pause_the_flow_like_dead_letters(desk: Bench) -> None:
+    desk.take(*(desk.look(key) for key in (901, 902, 903)))
+
+    assert [found.facts["code"] for found in desk.holds()] == ["gone"]
+
+
+def test_undecodable_records_count_for_the_run(desk: Bench) -> None:
+    desk.settles.count_undecodable(3)
+
+    assert [found.facts["code"] for found in desk.holds()] == ["undecodable"]
+
+
+def test_what_passes_a_hold_is_counted_in_the_ledger(desk: Bench) -> None:
+    keys = [desk.insert() for _ in range(3)]
+    desk.hold(hold(HoldKind.FLOOD, let=2))
+
+    results = desk.take(*(desk.look(key) for key in keys))
+
+    assert sorted(type(result).__name__ for result in results) == ["Claim", "Claim", "Wait"]
+    assert [found.let for found in desk.holds()] == [0]
+
+
+def test_what_a_person_gave_up_is_dead_lettered_unsent(desk: Bench) -> None:
+    key = desk.insert()
+    desk.hold(hold(HoldKind.FLOOD, gives_all_up=True))
+
+    [given_up] = desk.take(desk.look(key))
+
+    assert isinstance(given_up, OwesDeadLetter)
+    assert given_up.message.failure_code == "given_up"
+
+
+def test_rows_from_before_the_first_start_are_held_beyond_a_small_number(desk: Bench) -> None:
+    keys = [desk.insert() for _ in range(3)]
+
+    def begin(connection: Connection) -> None:
+        since = desk.ledger.now(connection) + timedelta(seconds=1)
+        Control().put(connection, MEMORY, Memory(since=since, let=2).as_value())
+
+    in_transaction(desk.engine, begin)
+    looks = [replace(desk.look(key), is_snapshot=True) for key in keys]
+    results = desk.take(*looks)
+
+    assert sorted(type(result).__name__ for result in results) == ["Claim", "Claim", "Wait"]
+    assert [found.kind for found in desk.holds()] == [HoldKind.BACKLOG]
+
+
+def test_a_hold_that_was_lifted_lets_the_same_look_pass(desk: Bench) -> None:
+    key = desk.insert()
+    desk.hold(hold())
+    [held] = desk.take(desk.look(key))
+
+    in_transaction(desk.engine, lambda c: Control().lift(c, "manual"))
+    [claimed] = desk.take(held.look)
+
+    assert isinstance(claimed, Claim)
+
+
+def test_success_writes_no_run_where_there_is_none(desk: Bench) -> None:
+    key = desk.insert()
+    desk.settle(desk.claim(key), Sent("1"))
+
+    assert in_transaction(desk.engine, lambda c: Control().get(c, FLOOD)) is None
+
+
+def test_a_ledger_from_another_place_is_refused_with_the_difference(desk: Bench) -> None:
+    def here(connection: Connection, kafka: str) -> None:
+        place = Identity("production", server_identifier(connection), kafka)
+        check_identity(connection, place)
+
+    in_transaction(desk.engine, lambda c: here(c, "cluster-a"))
+    in_transaction(desk.engine, lambda c: here(c, "cluster-a"))
+
+    with pytest.raises(NeedsPerson, match="the Kafka cluster was cluster-a and is cluster-b"):
+        in_transaction(desk.engine, lambda c: here(c, "cluster-b"))
