@@ -15,6 +15,7 @@ name                     value
 """
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 import orjson
@@ -59,15 +60,20 @@ class Control:
         )
         return {name: orjson.loads(value) for name, value in connection.execute(statement)}
 
-    def of_flow(self, connection: Connection) -> dict[str, Value]:
-        """Return in one look what a claim must know: holds, memory and flood, by name."""
-        statement = select(control.c.name, control.c.value).where(
-            or_(
-                control.c.name.startswith(HOLD_PREFIX, autoescape=True),
-                control.c.name.in_([MEMORY, FLOOD]),
-            )
+    def of_flow(self, connection: Connection) -> tuple[datetime, dict[str, Value]]:
+        """Return in one look what a claim must know: the database's clock, holds, memory, flood."""
+        moment = select(func.now().label("read_at")).subquery("moment")
+        concerns_flow = or_(
+            control.c.name.startswith(HOLD_PREFIX, autoescape=True),
+            control.c.name.in_([MEMORY, FLOOD]),
         )
-        return {name: orjson.loads(value) for name, value in connection.execute(statement)}
+        found = connection.execute(
+            select(moment.c.read_at, control.c.name, control.c.value).select_from(
+                moment.outerjoin(control, concerns_flow)
+            )
+        ).all()
+        named = {name: orjson.loads(value) for _, name, value in found if name is not None}
+        return found[0][0], named
 
     def add(self, connection: Connection, name: str, value: Value) -> None:
         """Set a value; one that stands already stays as it is."""

@@ -133,7 +133,7 @@ class Claims:
         return in_transaction(self._engine, work)
 
     def _gate(self, connection: Connection, *, probing: bool) -> Gate:
-        known = self._control.of_flow(connection)
+        now, known = self._control.of_flow(connection)
         self._flood.seen(known.get(FLOOD))
         memory = known.get(MEMORY)
         self._last = Gate(
@@ -141,7 +141,7 @@ class Claims:
             memory=None if memory is None else Memory.from_value(memory),
             account=self._account,
             probing=probing,
-            now=self._ledger.now(connection),
+            now=now,
             oldest=timedelta(seconds=self._settings.backlog_age_s),
         )
         return self._last
