@@ -65,7 +65,7 @@ class Control:
         moment = select(func.now().label("read_at")).subquery("moment")
         concerns_flow = or_(
             control.c.name.startswith(HOLD_PREFIX, autoescape=True),
-            control.c.name.in_([MEMORY, FLOOD]),
+            control.c.name.in_([MEMORY, FLOOD, ADOPTED]),
         )
         found = connection.execute(
             select(moment.c.read_at, control.c.name, control.c.value).select_from(

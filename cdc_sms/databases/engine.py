@@ -30,6 +30,8 @@ from sqlalchemy import (
     event,
     exc,
     func,
+    literal,
+    select,
     types,
 )
 from sqlalchemy.dialects.postgresql import JSON
@@ -346,18 +348,54 @@ class Snapshot:
         xmin, xmax, running = text.split(":")
         return cls(int(xmin), int(xmax), frozenset(int(x) for x in running.split(",") if x))
 
+    def full(self, transaction_id: int) -> int:
+        """Return a transaction's id with the epoch that is nearest to the present.
+
+        Args:
+            transaction_id: as the log writes it, 32 bits.
+        """
+        full = (self.xmax & ~0xFFFFFFFF) | (transaction_id & 0xFFFFFFFF)
+        if full - self.xmax > 1 << 31 and full >= 1 << 32:
+            return full - (1 << 32)
+        return full + (1 << 32) if self.xmax - full > 1 << 31 else full
+
     def sees(self, transaction_id: int) -> bool:
         """Say whether the read saw this transaction's work.
 
         Args:
-            transaction_id: as the log writes it, 32 bits: the epoch nearest to the present
-                is added.
+            transaction_id: as the log writes it, 32 bits.
         """
-        full = (self.xmax & ~0xFFFFFFFF) | (transaction_id & 0xFFFFFFFF)
-        if full - self.xmax > 1 << 31 and full >= 1 << 32:
-            full -= 1 << 32
-        elif self.xmax - full > 1 << 31:
-            full += 1 << 32
-        if full < self.xmin:
+        full = self.full(transaction_id)
+        return full < self.xmin or (full < self.xmax and full not in self.in_progress)
+
+
+_FUTURE_TRANSACTION = "22023"
+
+
+def was_never_begun(connection: Connection, full_id: int) -> bool:
+    """Say whether a transaction's id is still to come: then its history is not this database's.
+
+    Args:
+        connection: the caller's transaction, which stands afterwards.
+        full_id: with its epoch.
+
+    Source: PostgreSQL manual, 9.28.3 pg_xact_status: an error where the id is in the future.
+    """
+    try:
+        with connection.begin_nested():
+            connection.execute(select(func.pg_xact_status(cast(literal(str(full_id)), _Xid8()))))
+    except exc.SQLAlchemyError as error:
+        if getattr(getattr(error, "orig", None), "sqlstate", None) == _FUTURE_TRANSACTION:
             return True
-        return full < self.xmax and full not in self.in_progress
+        raise
+    return False
+
+
+class _Xid8(types.UserDefinedType[str]):
+    """A transaction's id with its epoch."""
+
+    cache_ok = True
+
+    def get_col_spec(self, **_: Any) -> str:
+        """Return the type's name."""
+        return "xid8"

@@ -12,8 +12,8 @@ from sqlalchemy import Connection, Engine
 
 from cdc_sms.config.settings import DeliverSettings
 from cdc_sms.databases.business_table import BusinessTable, Read
-from cdc_sms.databases.control import FLOOD, MEMORY, Control, holds_in
-from cdc_sms.databases.engine import in_transaction
+from cdc_sms.databases.control import ADOPTED, FLOOD, MEMORY, Control, holds_in
+from cdc_sms.databases.engine import in_transaction, was_never_begun
 from cdc_sms.databases.ledger import Ledger
 from cdc_sms.deliver.decide import (
     Decision,
@@ -33,6 +33,9 @@ from cdc_sms.model.delivery import AttemptRow, Delivery
 from cdc_sms.model.hold import Hold
 from cdc_sms.model.memory import Memory
 from cdc_sms.model.state import State
+
+LOOKS_BEFORE_DOUBT = 30
+"""Looks at a transaction that is not visible, about half a minute, before its id is questioned."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +79,7 @@ class Claims:
         self._account = account
         self._settings = settings
         self._last: Gate
+        self._adopted_ms = 0.0
 
     def take(
         self,
@@ -135,7 +139,9 @@ class Claims:
     def _gate(self, connection: Connection, *, probing: bool) -> Gate:
         now, known = self._control.of_flow(connection)
         self._flood.seen(known.get(FLOOD))
-        memory = known.get(MEMORY)
+        memory, adopted = known.get(MEMORY), known.get(ADOPTED)
+        if adopted is not None:
+            self._adopted_ms = datetime.fromisoformat(adopted["at"]).timestamp() * 1000
         self._last = Gate(
             holds=holds_in(known),
             memory=None if memory is None else Memory.from_value(memory),
@@ -161,9 +167,9 @@ class Claims:
         results: list[Result] = []
         left: list[Look] = []
         for look in looks:
-            xid = look.transaction_id
-            if xid is not None and not read.snapshot.sees(xid):
-                results.append(Wait(look, "not_visible"))
+            why = self._unseen(connection, look, read)
+            if why is not None:
+                results.append(Wait(look, why))
                 continue
             row = read.rows.get(look.key)
             messages = known[look.key_text]
@@ -175,6 +181,22 @@ class Claims:
         decisions = self._claim(connection, left, known, read, rules) if left else []
         self._guard(connection, results, known, decisions)
         return results + [decision.result for decision in decisions]
+
+    def _unseen(self, connection: Connection, look: Look, read: Read) -> str | None:
+        """Say why a read can't speak for a record: it did not see the record's transaction.
+
+        One that the database never began is of a lost history (a restored backup, another
+        server): it waits for a person, and after ``adopt`` the row as it stands is what counts.
+        """
+        xid = look.transaction_id
+        if xid is None or read.snapshot.sees(xid):
+            return None
+        was_adopted = self._adopted_ms > look.record.timestamp_ms
+        if look.looks < LOOKS_BEFORE_DOUBT and not was_adopted:
+            return "not_visible"
+        if not was_never_begun(connection, read.snapshot.full(xid)):
+            return "not_visible"
+        return None if was_adopted else "lost_history"
 
     def _guard(
         self,

@@ -239,7 +239,9 @@ class Desk:
 
     @property
     def stopped_by(self) -> str | None:
-        """Return why nothing may be sent, in words; None: something may."""
+        """Return why messages are not sent, in words; None: they are."""
+        if self._waiting.has("lost_history"):
+            return "records are of a history that this database doesn't have: see cdc-sms adopt"
         return self._permit.reason
 
     @property
@@ -532,6 +534,8 @@ class Desk:
 
     def _wait(self, wait: Wait) -> None:
         look = wait.look
+        if wait.reason == "lost_history" and not self._waiting.has(wait.reason):
+            _log.error("history.lost", extra={"partition": look.place.partition})
         self._release(look)
         if look.place.partition not in self._owned:
             return

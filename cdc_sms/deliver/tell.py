@@ -19,7 +19,8 @@ EVERY_S = 1.0
 
 WAITING_REASONS = (
     "in_line", "breaker", "held", "sending", "claimed", "retrying", "in_doubt", "scheduled",
-    "not_visible", "row_locked", "row_changed", "ledger_locked", "dead_letter", "again", "refused",
+    "not_visible", "lost_history", "row_locked", "row_changed", "ledger_locked", "dead_letter",
+    "again", "refused",
 )  # fmt: skip
 """What an unfinished record may wait for: the closed set of the gauges' labels."""
 

@@ -9,6 +9,7 @@ from cdc_sms.deliver.intake import Look
 
 _PAUSES_S = {
     "not_visible": (0.005, 1.0),
+    "lost_history": (60.0, 60.0),
     "row_locked": (0.25, 5.0),
     "ledger_locked": (0.05, 1.0),
     "held": (1.0, 60.0),

@@ -111,7 +111,7 @@ _REMEDIES = {
     ColumnKind.TIMESTAMPTZ: "Leave time.precision.mode at its default.",
 }
 
-_MAX_EXACT_DOUBLE = 2**53
+_MAX_EXACT_DOUBLE = 2**53 - 1  # 2**53 itself may have been 2**53 + 1
 _MAX_DOUBLE_DIGITS = 10**15  # as many decimal digits as any double keeps apart
 _LONGEST_NUMBER = 1000
 _NUMBER = re.compile(r"[+-]?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]{1,3})?")

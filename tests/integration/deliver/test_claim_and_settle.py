@@ -15,9 +15,11 @@ from support.ledgers import Bench, bench
 from support.waiting import until
 
 from cdc_sms.config.settings import TableSettings
-from cdc_sms.databases.engine import LockTimeout
+from cdc_sms.databases.control import ADOPTED, Control
+from cdc_sms.databases.engine import LockTimeout, in_transaction
 from cdc_sms.databases.schema import metadata
 from cdc_sms.databases.version import HEAD, VERSION_TABLE
+from cdc_sms.deliver.claim import LOOKS_BEFORE_DOUBT
 from cdc_sms.deliver.decide import Claim, Finished, OwesDeadLetter, Wait
 from cdc_sms.deliver.settle import Acknowledged
 from cdc_sms.errors import MappingError
@@ -109,6 +111,49 @@ def test_insert_that_is_not_visible_yet_waits_and_is_then_claimed(desk: Bench) -
     assert isinstance(before, Wait)
     assert before.reason == "not_visible"
     assert isinstance(after, Claim)
+
+
+def test_record_of_a_transaction_that_was_never_begun_waits_as_lost_history(desk: Bench) -> None:
+    key = desk.insert()
+    [(next_xid,)] = desk.database.execute("SELECT pg_current_xact_id()::text::bigint")
+    look = desk.look(key, transaction_id=(next_xid + 1_000) & 0xFFFFFFFF)
+
+    [at_first] = desk.take(look)
+    look.looks = LOOKS_BEFORE_DOUBT
+    [at_last] = desk.take(look)
+
+    assert isinstance(at_first, Wait)
+    assert isinstance(at_last, Wait)
+    assert (at_first.reason, at_last.reason) == ("not_visible", "lost_history")
+
+
+def test_after_adopting_the_row_counts_for_a_record_of_lost_history(desk: Bench) -> None:
+    key = desk.insert()
+    [(next_xid,)] = desk.database.execute("SELECT pg_current_xact_id()::text::bigint")
+    look = desk.look(key, transaction_id=(next_xid + 1_000) & 0xFFFFFFFF)
+    later = datetime.fromtimestamp(look.record.timestamp_ms / 1000 + 1, tz=UTC)
+    in_transaction(desk.engine, lambda c: Control().put(c, ADOPTED, {"at": later.isoformat()}))
+
+    [claimed] = desk.take(look)
+
+    assert isinstance(claimed, Claim)
+
+
+def test_after_adopting_a_transaction_that_is_under_way_is_still_waited_for(desk: Bench) -> None:
+    with psycopg.connect(desk.database.dsn) as application:
+        found = application.execute(
+            "INSERT INTO sms (phone, body) VALUES ('+48600100200', 'x')"
+            " RETURNING id, pg_current_xact_id()::text::bigint"
+        ).fetchone()
+        assert found is not None
+        look = desk.look(found[0], transaction_id=found[1] & 0xFFFFFFFF)
+        later = datetime.fromtimestamp(look.record.timestamp_ms / 1000 + 1, tz=UTC)
+        in_transaction(desk.engine, lambda c: Control().put(c, ADOPTED, {"at": later.isoformat()}))
+
+        [result] = desk.take(look)
+
+    assert isinstance(result, Wait)
+    assert result.reason == "not_visible"
 
 
 def test_visible_and_absent_row_is_finished_as_gone(desk: Bench) -> None:
