@@ -30,11 +30,19 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
         "config": ("setup", "Check or show the configuration."),
         "migrate": ("setup", "Make the ledger's tables, or bring them to this version."),
         "topics": ("topics", "Make the topics, or check them."),
+        "adopt": ("adopt", "Say that this is the place to send from, after a move or a restore."),
     },
     "See what happens": {
         "status": ("status", "Show what runs, what waits and why."),
-        "dlq": ("dead_letters", "Look at dead letters: what was given up, and why."),
-        "in-doubt": ("in_doubt", "Look at messages that may or may not have been sent."),
+        "dlq": ("dead_letters", "Look at dead letters, correct them, replay or discard them."),
+        "in-doubt": (
+            "in_doubt",
+            "Look at messages that may or may not have been sent, and settle them.",
+        ),
+    },
+    "Put it right": {
+        "hold": ("holds", "Hold all messages: nothing more is sent until 'resume'."),
+        "resume": ("holds", "Lift a hold; one of old messages shows first what it holds back."),
     },
     "Try it": {
         "demo": ("demo", "Show the whole way with servers that need no installation."),

@@ -1,23 +1,30 @@
 """Dead letters as people look at them: listed, filtered, one shown whole; masked unless asked."""
 
 import heapq
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from datetime import datetime
+from itertools import islice
+from typing import Any, TypeVar
 
 import orjson
+from sqlalchemy import Engine
 
 from cdc_sms.config.settings import Sections
+from cdc_sms.errors import ActRefused
 from cdc_sms.kafka.headers import DeadLetter, parse, texts
 from cdc_sms.kafka.reading import FoundRecord, newest_records, one_record
 from cdc_sms.model.masking import masked_number, masked_text
 from cdc_sms.model.recipient import InvalidRecipient, Recipient
+from cdc_sms.operate.letter_standing import Letter, Standings
+
+T = TypeVar("T")
 
 MOST_LOOKED_AT = 10_000
-"""Records of each partition that a filtered list looks through, the newest first."""
+"""Records of each partition that a list looks through, the newest first."""
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+PAGE = 500
+"""Letters whose standing is asked for at once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,57 +46,97 @@ class Filters:
     recipient: str | None = None
 
     @property
+    def are_given(self) -> bool:
+        """Say whether anything is asked for at all."""
+        return self.look_at_content or self.since is not None
+
+    @property
     def look_at_content(self) -> bool:
         """Say whether more than the newest records must be looked at."""
         return any((self.dead_letter_class, self.code, self.until, self.recipient))
 
 
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """What was found.
+
+    Attributes:
+        letters: one table each, the newest first: ``letter`` (``partition:offset``), ``at``,
+            ``class``, ``code``, ``why``, ``recipient``, ``message_id``, ``attempts``,
+            ``original``, ``standing`` (None: not known).
+        why_unknown: why nobody knows how they stand; None where it is known.
+    """
+
+    letters: list[dict[str, Any]]
+    why_unknown: str | None
+
+
 def list_dead_letters(
-    sections: Sections, filters: Filters, *, limit: int, reveal: bool, wait_s: float
-) -> list[dict[str, Any]]:
+    sections: Sections,
+    engine: Engine,
+    filters: Filters,
+    *,
+    settled: bool,
+    limit: int,
+    reveal: bool,
+    wait_s: float,
+) -> Listed:
     """Return dead letters, the newest first.
 
     Args:
         sections: the configuration.
+        engine: where the ledger is; where it can't be read, all letters are shown.
         filters: which.
+        settled: whether those are shown too that nothing is left to be done about.
         limit: the most that are returned.
         reveal: whether numbers are shown whole.
         wait_s: how long a broker may take to answer; seconds.
-
-    Returns:
-        One table each: ``letter`` (``partition:offset``, for ``dlq show``), ``at``, ``class``,
-        ``code``, ``why``, ``recipient``, ``message_id``, ``attempts``, ``original``.
 
     Raises:
         BrokerUnavailable: no broker answers.
         SetupError: the topic isn't there, or we may not read it.
     """
+    standings = Standings(engine)
+    few = settled and not filters.look_at_content
     records = newest_records(
         sections.kafka,
         sections.kafka.dlq,
-        each=MOST_LOOKED_AT if filters.look_at_content else limit,
+        each=limit if few else MOST_LOOKED_AT,
         since=filters.since,
         wait_s=wait_s,
     )
-    wanted = (record for record in records if _passes(record, filters, sections))
-    newest = heapq.nlargest(limit, wanted, key=lambda r: (r.timestamp_ms, r.partition, r.offset))
-    return [_line(record, sections, reveal=reveal) for record in newest]
+    # lines, not records: a record may be as large as its topic allows
+    wanted = (
+        (Letter.of(record), _line(record, sections, reveal=reveal))
+        for record in records
+        if passes(record, filters, sections)
+    )
+    shown = _with_standing(wanted, standings, settled=settled)
+    newest = heapq.nlargest(limit, shown, key=lambda one: _age(one[0]))
+    return Listed([line for _, line in newest], standings.why_unknown)
 
 
 def show_dead_letter(
-    sections: Sections, *, partition: int, offset: int, reveal: bool, wait_s: float
+    sections: Sections,
+    engine: Engine,
+    *,
+    partition: int,
+    offset: int,
+    reveal: bool,
+    wait_s: float,
 ) -> dict[str, Any] | None:
     """Return everything about one dead letter, or None where there is none.
 
     Args:
         sections: the configuration.
+        engine: where the ledger is; where it can't be read, the standing isn't known.
         partition: where it is on the topic.
         offset: the same.
         reveal: whether the row is shown as it stands, instead of masked.
         wait_s: how long a broker may take to answer; seconds.
 
     Returns:
-        The fields of :func:`list_dead_letters`, then ``provider``, ``first_failure_at``,
+        The fields of :class:`Listed`, then ``provider``, ``first_failure_at``,
         ``last_failure_at``, ``redrives``, ``headers``, ``key``, ``row``.
 
     Raises:
@@ -101,9 +148,11 @@ def show_dead_letter(
     )
     if record is None:
         return None
+    letter = Letter.of(record)
     said = parse(record.headers)
     return {
         **_line(record, sections, reveal=reveal),
+        "standing": Standings(engine).of([letter])[0],
         "provider": said.provider if said else None,
         "first_failure_at": said.first_failure_at if said else None,
         "last_failure_at": said.last_failure_at if said else None,
@@ -112,6 +161,46 @@ def show_dead_letter(
         "key": _as_shown(record.key, reveal=True),
         "row": _row_as_shown(record, sections, reveal=reveal),
     }
+
+
+def letter_record(sections: Sections, place: tuple[int, int], *, wait_s: float) -> FoundRecord:
+    """Return the record of a dead letter that a person names.
+
+    Raises:
+        ActRefused: there is none.
+        BrokerUnavailable: no broker answers.
+    """
+    partition, offset = place
+    record = one_record(
+        sections.kafka, sections.kafka.dlq, partition=partition, offset=offset, wait_s=wait_s
+    )
+    if record is None:
+        raise ActRefused(
+            f"{sections.kafka.dlq} has no record {partition}:{offset}.",
+            hint="'cdc-sms dlq list' shows the letters that there are.",
+        )
+    return record
+
+
+def in_pages(many: Iterable[T], size: int) -> Iterator[list[T]]:
+    """Yield things as they come, by pages of at most this size."""
+    rest = iter(many)
+    while page := list(islice(rest, size)):
+        yield page
+
+
+def _age(letter: Letter) -> tuple[datetime, int, int]:
+    return letter.at, letter.partition, letter.offset
+
+
+def _with_standing(
+    lines: Iterable[tuple[Letter, dict[str, Any]]], standings: Standings, *, settled: bool
+) -> Iterator[tuple[Letter, dict[str, Any]]]:
+    for page in in_pages(lines, PAGE):
+        found = standings.of([letter for letter, _ in page])
+        for (letter, line), standing in zip(page, found, strict=True):
+            if settled or standing is None or not standing.is_settled:
+                yield letter, {**line, "standing": standing}
 
 
 def row_of(value: bytes | None) -> Mapping[str, Any] | None:
@@ -128,11 +217,12 @@ def row_of(value: bytes | None) -> Mapping[str, Any] | None:
 
 
 def _line(record: FoundRecord, sections: Sections, *, reveal: bool) -> dict[str, Any]:
+    letter = Letter.of(record)
     said = parse(record.headers)
     number = _recipient(record, sections)
     return {
-        "letter": f"{record.partition}:{record.offset}",
-        "at": _EPOCH + timedelta(milliseconds=record.timestamp_ms),
+        "letter": letter.name,
+        "at": letter.at,
         "class": said.dead_letter_class.value if said else None,
         "code": said.code if said else None,
         "why": said.text if said else "no dead letter of ours: its headers say nothing",
@@ -149,15 +239,14 @@ def _original(said: DeadLetter | None) -> str | None:
     return f"{said.original_topic} {said.original_partition}:{said.original_offset}"
 
 
-def _passes(record: FoundRecord, filters: Filters, sections: Sections) -> bool:
-    said = parse(record.headers)
-    found_class = said.dead_letter_class.value if said else None
-    at = _EPOCH + timedelta(milliseconds=record.timestamp_ms)
+def passes(record: FoundRecord, filters: Filters, sections: Sections) -> bool:
+    """Say whether a record is one of those that are wanted."""
+    letter = Letter.of(record)
     return (
-        (filters.dead_letter_class is None or filters.dead_letter_class == found_class)
-        and (filters.code is None or filters.code == (said.code if said else None))
-        and (filters.since is None or at >= filters.since)
-        and (filters.until is None or at < filters.until)
+        (filters.dead_letter_class is None or filters.dead_letter_class == letter.dead_letter_class)
+        and (filters.code is None or filters.code == letter.code)
+        and (filters.since is None or letter.at >= filters.since)
+        and (filters.until is None or letter.at < filters.until)
         and (filters.recipient is None or _is_to(record, filters.recipient, sections))
     )
 

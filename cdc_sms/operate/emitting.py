@@ -5,7 +5,6 @@ later, and the keeper emits it then.
 """
 
 from collections.abc import Sequence
-from types import TracebackType
 from typing import Self
 
 from cdc_sms.config.settings import KafkaSettings
@@ -38,12 +37,7 @@ class Emitter:
         """Return itself."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         """Close."""
         self.close()
 

@@ -1,0 +1,259 @@
+"""A table, a ledger and topics without any role: what a person's acts are tried on."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
+from sqlalchemy import Connection, Engine
+
+from cdc_sms.config.settings import LedgerSettings
+from cdc_sms.databases.control import Control, Value
+from cdc_sms.databases.engine import in_transaction, open_engine
+from cdc_sms.databases.ledger import Ledger
+from cdc_sms.databases.migrations import upgrade
+from cdc_sms.kafka.headers import DeadLetter, dead_letter_headers
+from cdc_sms.model.delivery import Delivery
+from cdc_sms.model.hold import Hold
+from cdc_sms.model.state import DeadLetterClass, State
+from support.commands import Command, Commands
+from support.fixtures.databases import PostgresDatabase
+from support.flow import COLUMNS, TABLE
+from support.ledgers import source_settings
+
+NUMBER = "+48600100200"
+
+
+@dataclass
+class Site:
+    """One installation on which nothing runs."""
+
+    database: PostgresDatabase
+    kafka: str
+    prefix: str
+    cdc_sms: Commands
+    folder: Path
+    environment: dict[str, str] = field(default_factory=dict[str, str])
+
+    def __post_init__(self) -> None:
+        """Make its table, ledger, topics and configuration."""
+        url = urlsplit(self.database.dsn)
+        plain = url._replace(netloc=url.netloc.replace(f":{url.password}@", "@")).geturl()
+        self.environment["CDC_SMS_SOURCE__PASSWORD"] = str(url.password)
+        self.config = self.folder / "cdc-sms.toml"
+        self.config.write_text(
+            f'[source]\ndsn = "{plain}"\n{COLUMNS}\n'
+            f'[kafka]\nbootstrap_servers = "{self.kafka}"\nprefix = "{self.prefix}"\n'
+            "[providers.justsend]\nmax_segments = 2\n"
+        )
+        self.database.execute(TABLE)
+        ledger = LedgerSettings()
+        self.engine: Engine = open_engine(source_settings(self.database.dsn), ledger)
+        upgrade(self.engine, ledger)
+        admin = AdminClient({"bootstrap.servers": self.kafka, "log_level": 0})
+        topics = [NewTopic(f"{self.prefix}.{name}", 2, 1) for name in ("outbox", "dlq")]
+        for made in admin.create_topics(topics).values():
+            made.result()
+
+    def close(self) -> None:
+        """Let go of the database, and remove the topics."""
+        self.engine.dispose()
+        admin = AdminClient({"bootstrap.servers": self.kafka, "log_level": 0})
+        names = [f"{self.prefix}.{name}" for name in ("outbox", "dlq")]
+        for removed in admin.delete_topics(names).values():
+            removed.exception()
+
+    # ---- commands ------------------------------------------------------------------------------
+
+    def start(self, *words: str, **environment: str) -> Command:
+        """Start a command."""
+        return self.cdc_sms(
+            *words,
+            "--config",
+            str(self.config),
+            environment={**self.environment, **environment},
+        )
+
+    def run(self, *words: str, expect: int = 0, **environment: str) -> Command:
+        """Run a command to its end."""
+        return self.cdc_sms.run(
+            *words,
+            "--config",
+            str(self.config),
+            environment={**self.environment, **environment},
+            expect=expect,
+        )
+
+    def json(self, *words: str, expect: int = 0) -> Any:
+        """Run a command to its end and return what it says."""
+        return json.loads(self.run(*words, "--json", expect=expect).output)
+
+    # ---- the table and the ledger --------------------------------------------------------------
+
+    def insert(self, count: int = 1, *, status: str = "failed") -> list[int]:
+        """Insert rows; return their keys."""
+        rows = self.database.execute(
+            "INSERT INTO sms (phone, body, status) SELECT %s, 'Hello Anna ' || g, %s"
+            " FROM generate_series(1, %s) g RETURNING id",
+            NUMBER,
+            status,
+            count,
+        )
+        return [key for (key,) in rows]
+
+    def know(self, keys: Sequence[int], state: State, **facts: Any) -> list[Delivery]:
+        """Have the ledger know rows as messages in a state; return them."""
+        stamps = self.database.execute(
+            "SELECT id, to_char(created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')"
+            " FROM sms WHERE id = ANY(%s)",
+            list(keys),
+        )
+        now = datetime.now(UTC) - timedelta(seconds=1)
+        messages = [
+            Delivery(
+                id=f"sms/{key}@{stamp}",
+                message_key=f"sms/{key}",
+                key_values=f'["{key}"]',
+                row_created_at=stamp,
+                state=state,
+                record_key=json.dumps({"id": key}).encode(),
+                **{"due_at": now, "seen_at": now, "changed_at": now, **facts},
+            )
+            for key, stamp in sorted(stamps)
+        ]
+        in_transaction(self.engine, lambda connection: Ledger().insert(connection, messages))
+        return messages
+
+    def message(self, key: int) -> dict[str, Any]:
+        """Return one message's ledger row."""
+        with self.engine.connect() as connection:
+            row = connection.exec_driver_sql(
+                "SELECT * FROM cdc_sms_delivery WHERE message_key = %s", (f"sms/{key}",)
+            )
+            return dict(row.mappings().one())
+
+    def states(self) -> dict[tuple[str, int], int]:
+        """Count the messages by state and round."""
+        rows = self.database.execute(
+            "SELECT state, round, count(*) FROM cdc_sms_delivery GROUP BY 1, 2"
+        )
+        return {(state, number): count for state, number, count in rows}
+
+    def acts(self, target: str | None = None) -> list[tuple[str, Mapping[str, Any], Any]]:
+        """Return command, details and outcome of the acts on one thing, or of those on many."""
+        rows = self.database.execute(
+            "SELECT act, details, outcome FROM cdc_sms_act"
+            " WHERE target IS NOT DISTINCT FROM %s::text ORDER BY started_at",
+            target,
+        )
+        return [(act, json.loads(d), o and json.loads(o)) for act, d, o in rows]
+
+    def hold(self, *holds: Hold) -> None:
+        """Put holds in force."""
+
+        def work(connection: Connection) -> None:
+            for hold in holds:
+                Control().hold(connection, hold)
+
+        in_transaction(self.engine, work)
+
+    def control(self, name: str) -> Value | None:
+        """Return a control value."""
+        return in_transaction(self.engine, lambda connection: Control().get(connection, name))
+
+    def put(self, name: str, value: Value) -> None:
+        """Set a control value."""
+        in_transaction(self.engine, lambda connection: Control().put(connection, name, value))
+
+    # ---- topics --------------------------------------------------------------------------------
+
+    def write_letter(
+        self,
+        key: int | None,
+        letter_class: DeadLetterClass,
+        *,
+        message_id: str | None = None,
+        code: str = "INVALID_MSISDN",
+        value: bytes | None = None,
+    ) -> str:
+        """Write a dead letter; return where it lies, ``P:O``."""
+        row = {"before": None, "after": {"id": key, "phone": NUMBER, "body": "Hello Anna"}}
+        now = datetime.now(UTC)
+        letter = DeadLetter(
+            dead_letter_class=letter_class,
+            code=code,
+            text="It was refused.",
+            original_topic=f"{self.prefix}.outbox",
+            original_partition=0,
+            original_offset=1,
+            original_timestamp_ms=1_700_000_000_000,
+            first_failure_at=now,
+            last_failure_at=now,
+            message_id=message_id,
+        )
+        return self.produce(
+            "dlq",
+            key=None if key is None else json.dumps({"id": key}).encode(),
+            value=value or json.dumps({**row, "op": "c"}).encode(),
+            headers=dict(dead_letter_headers(letter, [("theirs", b"kept")])),
+        )
+
+    def produce(
+        self, topic: str, *, key: bytes | None, value: bytes, headers: Mapping[str, bytes]
+    ) -> str:
+        """Write a record; return where it lies, ``P:O``."""
+        places: list[str] = []
+        producer = Producer({"bootstrap.servers": self.kafka, "acks": "all"})
+        producer.produce(
+            f"{self.prefix}.{topic}",
+            value,
+            key,
+            headers=dict(headers),
+            on_delivery=lambda _, record: places.append(f"{record.partition()}:{record.offset()}"),
+        )
+        producer.flush(10)
+        return places[0]
+
+    def give_up(
+        self,
+        key: int,
+        letter_class: DeadLetterClass = DeadLetterClass.PERMANENT,
+        state: State = State.FAILED,
+        **facts: Any,
+    ) -> str:
+        """Have a row's message given up, with its letter; return where the letter lies."""
+        plain = {"dead_letter_class": letter_class, "row_word": "failed"}
+        [message] = self.know([key], state, **{**plain, **facts})
+        place = self.write_letter(key, letter_class, message_id=message.id)
+        partition, offset = place.split(":")
+        self.database.execute(
+            "UPDATE cdc_sms_delivery SET dlq_partition = %s, dlq_offset = %s, done = true"
+            " WHERE id = %s",
+            int(partition),
+            int(offset),
+            message.id,
+        )
+        return place
+
+    def records(self, topic: str = "outbox") -> list[Any]:
+        """Read a whole topic."""
+        name = f"{self.prefix}.{topic}"
+        consumer = Consumer({"bootstrap.servers": self.kafka, "group.id": "none"})
+        read: list[Any] = []
+        try:
+            for partition in (0, 1):
+                first, end = consumer.get_watermark_offsets(TopicPartition(name, partition))
+                consumer.assign([TopicPartition(name, partition, first)])
+                while first < end:
+                    for record in consumer.consume(1000, timeout=5):
+                        read.append(record)
+                        first = (record.offset() or 0) + 1
+        finally:
+            consumer.close()
+        return read
