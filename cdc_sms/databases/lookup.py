@@ -14,7 +14,8 @@ from cdc_sms.model.state import DeadLetterClass, State
 _LEFT = (delivery.c.state == State.FAILED) & (
     delivery.c.dead_letter_class == DeadLetterClass.IN_DOUBT
 )
-_IN_DOUBT = or_(delivery.c.state == State.IN_DOUBT, _LEFT)
+# doubts: always so of these, and what the index is about
+_IN_DOUBT = (delivery.c.doubts > 0) & or_(delivery.c.state == State.IN_DOUBT, _LEFT)
 
 
 @dataclass(frozen=True, slots=True)

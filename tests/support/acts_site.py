@@ -228,7 +228,8 @@ class Site:
         **facts: Any,
     ) -> str:
         """Have a row's message given up, with its letter; return where the letter lies."""
-        plain = {"dead_letter_class": letter_class, "row_word": "failed"}
+        doubts = int(letter_class is DeadLetterClass.IN_DOUBT)
+        plain = {"dead_letter_class": letter_class, "row_word": "failed", "doubts": doubts}
         [message] = self.know([key], state, **{**plain, **facts})
         place = self.write_letter(key, letter_class, message_id=message.id)
         partition, offset = place.split(":")
