@@ -87,7 +87,7 @@ class InDoubtRow:
         since: when it came into this state.
         due_at: when it is looked at next.
         attempts: counted attempts.
-        doubts: how often it was in doubt.
+        doubts: how often it was in doubt in its present round.
         provider: who may have it.
         code: what happened last.
         dlq_partition: where its dead letter is, if it was left for a person.
@@ -246,7 +246,7 @@ def in_doubt(connection: Connection, *, limit: int) -> list[InDoubtRow]:
             since,
             delivery.c.due_at,
             delivery.c.attempts,
-            delivery.c.doubts,
+            delivery.c.doubts - delivery.c.doubts_before,
             delivery.c.provider,
             delivery.c.failure_code,
             delivery.c.dlq_partition,

@@ -103,8 +103,10 @@ class WriteBack:
             The messages in the same order, with the word that the row has now, or owed.
         """
         status = self._table.status
-        if status is None or not owing:
-            return [entry.message for entry in owing]
+        if status is None:  # there is no word to owe
+            return [_settled(entry.message, None) for entry in owing]
+        if not owing:
+            return []
         try:
             with connection.begin_nested():
                 return self._apply(connection, owing, status, now, locked)
