@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TextIO, TypeVar
 
 import click
 import orjson
@@ -236,7 +236,7 @@ def edit(
     *,
     recipient: str | None,
     text: str | None,
-    text_file: Any,
+    text_file: TextIO | None,
     sender: str | None,
     wait_s: float,
     as_json: bool,
@@ -253,7 +253,7 @@ def edit(
     if text is not None and text_file is not None:
         raise click.UsageError("Give --text or --text-file, not both.")
     if text_file is not None:
-        text = text_file.read().removesuffix("\n").removesuffix("\r")
+        text = _text_of(text_file)
     sections = load(config, environment())
     override = correction(sections, recipient=recipient, text=text, sender=sender)
     with opened(sections) as engine:
@@ -277,6 +277,14 @@ def edit(
     if segments is not None:
         click.echo(f"The text needs {segments.count} segments of {segments.encoding}.")
     click.echo(f"To send it: cdc-sms dlq replay {letter[0]}:{letter[1]}")
+
+
+def _text_of(file: TextIO) -> str:
+    """Return a file's text, without the line's end that editors put there."""
+    try:
+        return file.read().removesuffix("\n")
+    except UnicodeDecodeError as error:
+        raise ActRefused("The file is no text in UTF-8.", hint="Save it as UTF-8.") from error
 
 
 @dlq.command()

@@ -97,23 +97,23 @@ def list_dead_letters(
         SetupError: the topic isn't there, or we may not read it.
     """
     standings = Standings(engine)
-    few = settled and not filters.look_at_content
-    records = newest_records(
-        sections.kafka,
-        sections.kafka.dlq,
-        each=limit if few else MOST_LOOKED_AT,
-        since=filters.since,
-        wait_s=wait_s,
-    )
-    # lines, not records: a record may be as large as its topic allows
-    wanted = (
-        (Letter.of(record), _line(record, sections, reveal=reveal))
-        for record in records
-        if passes(record, filters, sections)
-    )
-    shown = _with_standing(wanted, standings, settled=settled)
-    newest = heapq.nlargest(limit, shown, key=lambda one: _age(one[0]))
-    return Listed([line for _, line in newest], standings.why_unknown)
+
+    def newest(each: int) -> tuple[list[dict[str, Any]], int]:
+        records = newest_records(
+            sections.kafka, sections.kafka.dlq, each=each, since=filters.since, wait_s=wait_s
+        )
+        # lines, not records: a record may be as large as its topic allows
+        wanted = (
+            (Letter.of(record), _line(record, sections, reveal=reveal))
+            for record in records
+            if passes(record, filters, sections)
+        )
+        return _newest(wanted, standings, settled=settled, limit=limit)
+
+    lines, hidden = newest(MOST_LOOKED_AT if filters.look_at_content else limit)
+    if hidden and not filters.look_at_content:  # what is behind them is wanted in their place
+        lines, _ = newest(MOST_LOOKED_AT)
+    return Listed(lines, standings.why_unknown)
 
 
 def show_dead_letter(
@@ -193,14 +193,26 @@ def _age(letter: Letter) -> tuple[datetime, int, int]:
     return letter.at, letter.partition, letter.offset
 
 
-def _with_standing(
-    lines: Iterable[tuple[Letter, dict[str, Any]]], standings: Standings, *, settled: bool
-) -> Iterator[tuple[Letter, dict[str, Any]]]:
+def _newest(
+    lines: Iterable[tuple[Letter, dict[str, Any]]],
+    standings: Standings,
+    *,
+    settled: bool,
+    limit: int,
+) -> tuple[list[dict[str, Any]], int]:
+    """Return the newest lines, with how their letters stand, and how many were hidden."""
+    newest: list[tuple[Letter, dict[str, Any]]] = []
+    hidden = 0
     for page in in_pages(lines, PAGE):
         found = standings.of([letter for letter, _ in page])
-        for (letter, line), standing in zip(page, found, strict=True):
-            if settled or standing is None or not standing.is_settled:
-                yield letter, {**line, "standing": standing}
+        shown = [
+            (letter, {**line, "standing": standing})
+            for (letter, line), standing in zip(page, found, strict=True)
+            if settled or standing is None or not standing.is_settled
+        ]
+        hidden += len(page) - len(shown)
+        newest = heapq.nlargest(limit, [*newest, *shown], key=lambda one: _age(one[0]))
+    return [line for _, line in newest], hidden
 
 
 def row_of(value: bytes | None) -> Mapping[str, Any] | None:

@@ -5,7 +5,7 @@ has one present letter: the one that its last giving up led to. Older ones of it
 or were written twice by a crash, and are no way to open it again.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -123,10 +123,12 @@ class Known:
     Attributes:
         message: None: unknown, or the letter has none.
         done: the last replay or discard of this very letter; None: there was none.
+        edited: it was corrected since it was written.
     """
 
     message: Delivery | None = None
     done: Act | None = None
+    edited: bool = False
 
 
 def standing(letter: Letter, known: Known) -> Standing:
@@ -142,7 +144,7 @@ def standing(letter: Letter, known: Known) -> Standing:
     if message is None:
         return Standing.UNKNOWN
     if letter.is_present(message):
-        return Standing.OPEN if letter.is_unclear else _of_present(message)
+        return Standing.OPEN if letter.is_unclear else _of_present(message, known)
     if message.state is State.SENT:
         return Standing.SENT
     if message.round == 1 and message.dlq_offset is not None:
@@ -150,21 +152,26 @@ def standing(letter: Letter, known: Known) -> Standing:
     return Standing.REPLAYED
 
 
-def _of_present(message: Delivery) -> Standing:
+def _of_present(message: Delivery, known: Known) -> Standing:
     if message.state is State.SENT:
         return Standing.SENT
     if message.dead_letter_class is None:
         dropped = message.failure_code == DROPPED
         return Standing.DROPPED if dropped else Standing.DISCARDED
-    return Standing.OPEN if message.override is None else Standing.EDITED
+    return Standing.EDITED if known.edited else Standing.OPEN
 
 
 def look_up(connection: Connection, letters: Sequence[Letter]) -> list[Known]:
     """Return what is known of some hundred letters, in their order: two or three statements."""
     ids = {letter.message_id for letter in letters} - {None}
     messages = messages_by_id(connection, Ledger(), sorted(i for i in ids if i is not None))
-    acts = Acts().of_targets(connection, sorted(filter(None, map(_target, letters))))
-    return [Known(messages.get(letter.message_id or ""), _done(letter, acts)) for letter in letters]
+    known = [(letter, messages.get(letter.message_id or "")) for letter in letters]
+    targets = {target for one in known if (target := _target(*one)) is not None}
+    acts = Acts().of_targets(connection, sorted(targets))
+    return [
+        _known(letter, message, acts.get(_target(letter, message) or "", ()))
+        for letter, message in known
+    ]
 
 
 class Standings:
@@ -190,22 +197,19 @@ class Standings:
         return [standing(letter, one) for letter, one in zip(letters, known, strict=True)]
 
 
-def _target(letter: Letter) -> str | None:
+def _target(letter: Letter, message: Delivery | None) -> str | None:
     """Return what the audit records of this letter are about; None: the ledger is enough."""
     if letter.dead_letter_class is None:
         return None
     if letter.message_id is None:
         return letter.target
-    return letter.message_id if letter.is_unclear else None
+    was_edited = message is not None and message.override is not None
+    return letter.message_id if letter.is_unclear or was_edited else None
 
 
-def _done(letter: Letter, acts: Mapping[str, Iterable[Act]]) -> Act | None:
-    target = _target(letter)
-    done = [
-        act
-        for act in (acts.get(target, ()) if target is not None else ())
-        if act.act in {REPLAY, DISCARD}
-        and act.outcome is not None
-        and act.details.get("letter") == letter.name
+def _known(letter: Letter, message: Delivery | None, acts: Iterable[Act]) -> Known:
+    own = [
+        act for act in acts if act.outcome is not None and act.details.get("letter") == letter.name
     ]
-    return done[-1] if done else None
+    done = [act for act in own if act.act in {REPLAY, DISCARD}]
+    return Known(message, done[-1] if done else None, any(act.act == EDIT for act in own))

@@ -46,6 +46,15 @@ def test_list_leaves_out_what_is_settled_unless_asked(site: Site) -> None:
     }
 
 
+def test_list_finds_what_waits_behind_what_is_settled(site: Site) -> None:
+    letters = [_given_up(site) for _ in range(4)]
+    site.json("dlq", "discard", *letters[1:])
+
+    listed = site.json("dlq", "list", "--limit", "1")
+
+    assert [one["letter"] for one in listed] == [letters[0]]
+
+
 def test_list_and_show_work_without_the_database(site: Site) -> None:
     letter = _given_up(site)
     nowhere = "postgresql://sms@127.0.0.1:1/shop?connect_timeout=1"
@@ -105,6 +114,16 @@ def test_edit_refuses_nonsense(site: Site, words: list[str], said: str) -> None:
 
     assert said in command.errors
     assert site.message(1)["override"] is None
+
+
+def test_edit_refuses_a_file_that_is_no_text(site: Site, tmp_path: Path) -> None:
+    letter = _given_up(site)
+    text = tmp_path / "text"
+    text.write_bytes(b"\xff\xfe")
+
+    command = site.run("dlq", "edit", letter, "--text-file", str(text), expect=2)
+
+    assert "no text in UTF-8" in command.errors
 
 
 def test_edit_refuses_what_is_no_dead_letter_any_more(site: Site) -> None:

@@ -42,7 +42,6 @@ def _act(command: str) -> Act:
     ("known", "expected"),
     [
         (_failed(), Standing.OPEN),
-        (_failed(override='{"text":"x"}'), Standing.EDITED),
         (_failed(dead_letter_class=None), Standing.DISCARDED),
         (_failed(dead_letter_class=None, failure_code=DROPPED), Standing.DROPPED),
         (message(State.SENT, dlq_partition=1, dlq_offset=7), Standing.SENT),
@@ -54,7 +53,6 @@ def _act(command: str) -> Act:
     ],
     ids=[
         "present",
-        "corrected",
         "discarded",
         "dropped",
         "accepted late",
@@ -69,6 +67,13 @@ def test_letter_of_a_message_stands_as_the_ledger_says(
     known: Delivery | None, expected: Standing
 ) -> None:
     assert standing(_letter(), Known(known)) is expected
+
+
+def test_letter_is_edited_where_it_was_corrected_itself_not_an_earlier_one() -> None:
+    corrected = _failed(override='{"text":"x"}')
+
+    assert standing(_letter(), Known(corrected, edited=True)) is Standing.EDITED
+    assert standing(_letter(), Known(corrected)) is Standing.OPEN
 
 
 @pytest.mark.parametrize(
