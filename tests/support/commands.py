@@ -143,6 +143,13 @@ class Command:
     def __str__(self) -> str:
         return f"'{' '.join(self.words[2:])}' (pid {self.pid})"
 
+    @property
+    def memory_bytes(self) -> int:
+        """Its resident memory now, proc(5)."""
+        lines = Path(f"/proc/{self.pid}/status").read_text().splitlines()
+        [resident] = [line.split()[1] for line in lines if line.startswith("VmRSS:")]
+        return int(resident) * 1024
+
     def told(self) -> str:
         """Return the end of what it wrote, for a failed test's report."""
         return f"its output: {self.output[-2000:]}\nits log: {self.errors[-4000:]}"
@@ -151,9 +158,15 @@ class Command:
 class Commands:
     """Starts commands for one test and ends what it leaves running."""
 
-    def __init__(self, folder: Path) -> None:
-        """Put homes and output below a folder of the test's own."""
+    def __init__(self, folder: Path, *, tells: bool = True) -> None:
+        """Put homes and output below a folder of the test's own.
+
+        Args:
+            folder: its own.
+            tells: whether each command's output is printed at the end.
+        """
         self._folder = folder
+        self._tells = tells
         self._started: list[Command] = []
 
     def __call__(
@@ -219,4 +232,5 @@ class Commands:
         """Kill what runs; print what each said, which pytest shows if the test failed."""
         for command in self._started:
             command.kill(whole_group=True)
-            print(f"--- {command} ended with {command.wait()}\n{command.told()}")
+            if self._tells:
+                print(f"--- {command} ended with {command.wait()}\n{command.told()}")

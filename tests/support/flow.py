@@ -5,6 +5,7 @@ import json
 import socket
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any, LiteralString
 from urllib.parse import urlsplit
@@ -83,6 +84,7 @@ class Flow:
         create: the statement that makes it.
         deliver: settings of [deliver] that differ.
         capture: lines of [capture] that differ.
+        environment: variables of all its processes.
     """
 
     def __init__(
@@ -98,6 +100,7 @@ class Flow:
         create: LiteralString = TABLE,
         deliver: Mapping[str, object] | None = None,
         capture: Mapping[str, object] | None = None,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         self.database = database
         self.provider = provider
@@ -107,6 +110,7 @@ class Flow:
         self._ports = {role: free_port() for role in ("capture", "deliver", "serve")}
         url = urlsplit(database.dsn)
         self._environment = {
+            **(environment or {}),
             "CDC_SMS_SOURCE__PASSWORD": str(url.password),
             "CDC_SMS_PROVIDERS__JUSTSEND__KEY": KEY,
         }
@@ -151,7 +155,7 @@ class Flow:
         )
 
     def start(self, role: str, *, ready: bool = True, **environment: str) -> Command:
-        """Start a role, and wait until it is ready."""
+        """Start a role, and wait until it is ready; ``environment`` is this process's alone."""
         process = self._cdc_sms(
             role,
             "--config",
@@ -247,12 +251,35 @@ class Flow:
                 place.offset = first
                 consumer.assign([place])
                 while first < end:
-                    for record in consumer.consume(1000, timeout=5):
+                    # consume(n) would wait for n records, or for all of its time-out
+                    record = consumer.poll(5)
+                    if record is not None and record.error() is None:
                         read.append(record)
                         first = (record.offset() or 0) + 1
             return read
         finally:
             consumer.close()
+
+    def outbox_size(self) -> int:
+        """Count the records that the outbox was ever given."""
+        with closing(self._member_of_none()) as consumer:
+            return sum(_end(consumer, place) for place in self._places(consumer))
+
+    def lag(self) -> int:
+        """Count the outbox's records that the group has not committed, as the broker says."""
+        with closing(self._member_of_none()) as consumer:
+            committed = consumer.committed(self._places(consumer), timeout=10)
+            return sum(_end(consumer, place) - max(place.offset, 0) for place in committed)
+
+    def _member_of_none(self) -> Consumer:
+        """Return a client that may ask for the group's offsets without joining it."""
+        group = f"{self.prefix}.deliver"
+        return Consumer({"bootstrap.servers": self.kafka, "log_level": 0, "group.id": group})
+
+    def _places(self, consumer: Consumer) -> list[TopicPartition]:
+        name = f"{self.prefix}.outbox"
+        partitions = consumer.list_topics(name, timeout=10).topics[name].partitions
+        return [TopicPartition(name, partition) for partition in partitions]
 
     def at_rest(self) -> bool:
         """Say whether every offset is committed and every message done."""
@@ -266,11 +293,15 @@ class Flow:
 
     def remove(self) -> None:
         """Remove its topics; the database's fixture drops the rest."""
-        client = AdminClient({"bootstrap.servers": self.kafka})
-        for answer in client.delete_topics(
-            [f"{self.prefix}.{t}" for t in ("outbox", "dlq")]
-        ).values():
+        client = AdminClient({"bootstrap.servers": self.kafka, "log_level": 0})
+        topics = client.list_topics(timeout=10).topics
+        mine = [topic for topic in topics if topic.startswith(f"{self.prefix}.")]
+        for answer in (client.delete_topics(mine) if mine else {}).values():
             answer.exception()
+
+
+def _end(consumer: Consumer, place: TopicPartition) -> int:
+    return int(consumer.get_watermark_offsets(place, timeout=10)[1])
 
 
 def _lines(settings: Mapping[str, object]) -> str:

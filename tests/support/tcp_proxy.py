@@ -49,11 +49,12 @@ class _Direction:
     def is_due(self, now: float) -> bool:
         return bool(self.held) and self.held[0][0] <= now
 
-    def read(self, due: float) -> None:
+    def read(self, due: float) -> bytes:
         chunk = self.source.recv(CHUNK_BYTES)
         self.held.append((due, chunk))
         self.held_bytes += len(chunk)
         self.has_ended = not chunk
+        return chunk
 
     def write(self) -> None:
         due, chunk = self.held.popleft()
@@ -88,6 +89,9 @@ class TcpProxy:
         self._delay_s = 0.0
         self._accepted = 0
         self._connections: list[tuple[_Direction, _Direction]] = []
+        self._awaited: deque[Callable[[bytes], bool]] = deque()
+        self._then = Mode.FORWARD
+        self._struck = threading.Event()
         self._listener: socket.socket | None = None
         self._orders: SimpleQueue[Callable[[], None]] = SimpleQueue()
         self._wake_in, self._wake_out = socket.socketpair()
@@ -131,6 +135,22 @@ class TcpProxy:
     def delay(self, seconds: float) -> None:
         """Hold everything for so long, each way, until ``restore``."""
         self._order(lambda: self._set_delay(seconds))
+
+    def strike(self, *said: Callable[[bytes], bool], then: Mode) -> None:
+        """Become deaf or mute at a moment: when a client has said these things, one by one.
+
+        Args:
+            said: each is shown what a client sends, chunk by chunk, after the one before it was
+                met; one chunk may meet several.
+            then: ``DEAF``: the server does not hear the last of them; ``MUTE``: it hears it, and
+                its answer does not come back.
+        """
+        self._order(lambda: self._arm(said, then))
+
+    @property
+    def has_struck(self) -> bool:
+        """Tell whether that moment has come."""
+        return self._struck.is_set()
 
     def restore(self) -> None:
         """Forward everything at once again; what was held in the meantime goes on its way."""
@@ -254,8 +274,10 @@ class TcpProxy:
             return
         try:
             if happened & selectors.EVENT_READ:
-                reads.read(time.monotonic() + self._delay_s)
-            if happened & selectors.EVENT_WRITE:
+                chunk = reads.read(time.monotonic() + self._delay_s)
+                if not reads.is_answer:
+                    self._heed(chunk)
+            if happened & selectors.EVENT_WRITE and writes.passes_in(self._mode):
                 writes.write()
         except BlockingIOError:
             return
@@ -266,6 +288,19 @@ class TcpProxy:
             self._connections.remove(pair)
             for direction in pair:
                 direction.source.close()
+
+    def _arm(self, said: tuple[Callable[[bytes], bool], ...], then: Mode) -> None:
+        self._awaited, self._then = deque(said), then
+        self._struck.clear()
+
+    def _heed(self, chunk: bytes) -> None:
+        if not self._awaited:
+            return
+        while self._awaited and self._awaited[0](chunk):
+            self._awaited.popleft()
+        if not self._awaited:
+            self._mode = self._then
+            self._struck.set()
 
     def _listen(self) -> None:
         listener = socket.socket()
@@ -282,6 +317,7 @@ class TcpProxy:
 
     def _restore(self) -> None:
         self._mode = Mode.FORWARD
+        self._awaited.clear()
         self._delay_s = 0.0
         for pair in self._connections:
             for direction in pair:

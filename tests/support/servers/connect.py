@@ -49,9 +49,10 @@ class ConnectServer(Server[ConnectAddress]):
 
     name = "connect"
 
-    def __init__(self, kafka: KafkaServer) -> None:
-        """Name the broker that it belongs to."""
+    def __init__(self, kafka: KafkaServer, name: str | None = None) -> None:
+        """Name the broker that it belongs to, and itself, where it isn't the machine's first."""
         super().__init__(needs=[kafka])
+        self.name = name or self.name
         self._kafka = kafka
 
     def install(self) -> None:

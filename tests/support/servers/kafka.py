@@ -64,6 +64,11 @@ class KafkaServer(Server[KafkaAddress]):
     name = "kafka"
     port_names = ("port", "controller", "proxied", "proxy")
 
+    def __init__(self, name: str | None = None) -> None:
+        """Name it, where it isn't the machine's first."""
+        super().__init__()
+        self.name = name or self.name
+
     def install(self) -> None:
         """Install Java; fetch the jars."""
         install_java(self.name)
@@ -83,7 +88,8 @@ class KafkaServer(Server[KafkaAddress]):
         java = java_command(self.name, self.folder)
         if not (self.folder / "data" / "meta.properties").exists():
             format_data = ["kafka.tools.StorageTool", "format", "--config", settings]
-            run([*java, *format_data, "--cluster-id", secrets.token_urlsafe(16)])
+            # in one word: the id may begin with a dash
+            run([*java, *format_data, f"--cluster-id={secrets.token_urlsafe(16)}"])
         return launch([*java, "kafka.Kafka", settings], folder=self.folder)
 
     def answers(self) -> bool:

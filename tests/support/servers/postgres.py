@@ -119,6 +119,12 @@ class PostgresServer(Server[PostgresAddress]):
         """Ask for a fast shutdown: sessions are ended, the cluster is left clean."""
         process.send(signal.SIGINT)
 
+    def discard(self) -> None:
+        """Kill it and remove its cluster."""
+        home = self._home()
+        super().discard()
+        shutil.rmtree(home, ignore_errors=True)
+
     def family(self, process: Process) -> list[Process]:
         """Return the postmaster, then its children."""
         return [process, *process.children()]
@@ -165,9 +171,9 @@ class PostgresServer(Server[PostgresAddress]):
 class DebianPostgres(PostgresServer):
     """The PostgreSQL of the Debian release: 15 on Debian 12."""
 
-    def __init__(self) -> None:
-        """Name it ``postgres``; the package's own user runs it."""
-        super().__init__("postgres", runs_as="postgres")
+    def __init__(self, name: str = "postgres") -> None:
+        """Name it; the package's own user runs it."""
+        super().__init__(name, runs_as="postgres")
 
     def install(self) -> None:
         """Install Debian's package, without a cluster of its own."""

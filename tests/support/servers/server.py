@@ -2,6 +2,7 @@
 
 import fcntl
 import json
+import shutil
 import signal
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
@@ -118,6 +119,12 @@ class Server(ABC, Generic[A_co]):
         if process := self._process():
             for member in self.family(process):
                 member.send(signal.SIGCONT)
+
+    def discard(self) -> None:
+        """Kill it and remove its folder: for a server of one run's own, which nobody else uses."""
+        self.thaw()
+        self.kill()
+        shutil.rmtree(self.folder)
 
     @property
     def is_running(self) -> bool:
