@@ -15,7 +15,7 @@ CASES = {
         Case("provider-down", provider.provider_down, 90, is_fast=True),
         Case("accepted-500", provider.accepted_500, 90, is_fast=True),
         Case("account", provider.account, 90, is_fast=True),
-        Case("long-outage", provider.long_outage, 600),
+        Case("long-outage", provider.long_outage, 120, outages=4),
         Case("database-restart", servers.database_restart, 120),
         Case("kafka-restart", servers.kafka_restart, 180),
         Case("row-locked", rows.row_locked, 90, is_fast=True),

@@ -24,6 +24,7 @@ class Case:
         name: as on the command line.
         run: makes it; its docstring says which fault, which guarantee, which time limit.
         within_s: the stated time limit; seconds.
+        outages: how many times the length of ``--outage-s`` is added to that.
         is_fast: whether it belongs to the half that the end-to-end tests run.
         readers: who may capture.
     """
@@ -32,6 +33,7 @@ class Case:
     run: Callable[[Site], None]
     within_s: float
     is_fast: bool = False
+    outages: float = 0.0
     readers: Sequence[str] = ("builtin", "debezium")
 
     @property
@@ -77,7 +79,7 @@ def run(case: Case, *, servers: Servers, plan: Plan) -> Found:
     site = Site(
         servers=servers,
         plan=plan,
-        within_s=case.within_s,
+        within_s=case.within_s + case.outages * plan.outage_s,
         folder=folder,
         run_id=secrets.token_hex(3),
     )

@@ -121,8 +121,8 @@ def long_outage(site: Site) -> None:
     """An outage of the provider at 50 rows/s, time shortened: memory flat, nothing burnt.
 
     Then everything is sent, at the configured rate of 200 a second. ``--outage-s`` sets its
-    length (default 90 s; an hour is possible). Guarantees 5 and 6. Ends within the outage and
-    120 s, and two seconds for each of the outage.
+    length (default 90 s; an hour is possible). Guarantees 5 and 6. Ends within 120 s and four
+    times the outage.
     """
     rate = 200.0
     limited = "messages_per_s" in DeliverSettings.model_fields

@@ -5,7 +5,7 @@ import threading
 from collections.abc import Iterator
 
 import pytest
-from support.tcp_proxy import TcpProxy
+from support.tcp_proxy import Mode, TcpProxy
 from support.waiting import until
 
 
@@ -189,3 +189,32 @@ def test_client_of_a_dead_server_is_reset() -> None:
         connect(proxy) as client,  # which may be reset before it knows that it is connected
     ):
         client.recv(1)
+
+
+def test_proxy_strikes_deaf_at_the_moment_named_and_the_server_does_not_hear_it(
+    proxy: TcpProxy,
+) -> None:
+    proxy.strike(lambda said: b"first" in said, lambda said: b"second" in said, then=Mode.DEAF)
+    with connect(proxy) as client:
+        client.sendall(b"first")
+        before = hear(client, 5)
+        client.sendall(b"second")
+        until(lambda: proxy.has_struck, within_s=5)
+        silent = is_silent(client)
+        proxy.restore()
+        late = hear(client, 6)
+
+    assert (before, silent, late) == (b"first", True, b"second")
+
+
+def test_proxy_strikes_mute_and_the_server_hears_what_it_does_not_answer(
+    proxy: TcpProxy,
+) -> None:
+    proxy.strike(lambda said: b"now" in said, then=Mode.MUTE)
+    with connect(proxy) as client:
+        client.sendall(b"now")
+        until(lambda: proxy.has_struck, within_s=5)
+
+        assert is_silent(client)
+        proxy.restore()
+        assert hear(client, 3) == b"now"
