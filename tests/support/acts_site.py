@@ -1,18 +1,25 @@
 """A table, a ledger and topics without any role: what a person's acts are tried on."""
 
+import io
 import json
+import os
+import sys
 from collections.abc import Mapping, Sequence
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import psycopg
+import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 from sqlalchemy import Connection, Engine
 
+from cdc_sms.cli.main import run
 from cdc_sms.config.settings import LedgerSettings
 from cdc_sms.databases.control import Control, Value
 from cdc_sms.databases.engine import in_transaction, open_engine
@@ -28,6 +35,14 @@ from support.flow import COLUMNS, TABLE
 from support.ledgers import source_settings
 
 NUMBER = "+48600100200"
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a command wrote."""
+
+    output: str
+    errors: str
 
 
 @dataclass
@@ -56,6 +71,8 @@ class Site:
         ledger = LedgerSettings()
         self.engine: Engine = open_engine(source_settings(self.database.dsn), ledger)
         upgrade(self.engine, ledger)
+        quiet = {"bootstrap.servers": self.kafka, "log_level": 0}
+        self.producer = Producer({**quiet, "acks": "all"})
         admin = AdminClient({"bootstrap.servers": self.kafka, "log_level": 0})
         topics = [NewTopic(f"{self.prefix}.{name}", 2, 1) for name in ("outbox", "dlq")]
         for made in admin.create_topics(topics).values():
@@ -64,6 +81,7 @@ class Site:
     def close(self) -> None:
         """Let go of the database, and remove the topics."""
         self.engine.dispose()
+        del self.producer
         admin = AdminClient({"bootstrap.servers": self.kafka, "log_level": 0})
         names = [f"{self.prefix}.{name}" for name in ("outbox", "dlq")]
         for removed in admin.delete_topics(names).values():
@@ -80,15 +98,22 @@ class Site:
             environment={**self.environment, **environment},
         )
 
-    def run(self, *words: str, expect: int = 0, **environment: str) -> Command:
-        """Run a command to its end."""
-        return self.cdc_sms.run(
-            *words,
-            "--config",
-            str(self.config),
-            environment={**self.environment, **environment},
-            expect=expect,
-        )
+    def run(self, *words: str, expect: int = 0, **environment: str) -> Said:
+        """Run a command to its end, in this process: a fresh one costs more than the command."""
+        out, err = _paper(), _paper()
+        with (
+            pytest.MonkeyPatch.context() as patch,
+            Path(os.devnull).open() as nobody,
+            redirect_stdout(out),
+            redirect_stderr(err),
+        ):
+            for name, value in {**self.environment, **environment}.items():
+                patch.setenv(name, value)
+            patch.setattr(sys, "stdin", nobody)
+            code = run([*words, "--config", str(self.config)])
+        said = Said(_read(out), _read(err))
+        assert code == expect, f"{words} ended with {code}\n{said.output}\n{said.errors}"
+        return said
 
     def json(self, *words: str, expect: int = 0) -> Any:
         """Run a command to its end and return what it says."""
@@ -209,38 +234,45 @@ class Site:
     ) -> str:
         """Write a record; return where it lies, ``P:O``."""
         places: list[str] = []
-        producer = Producer({"bootstrap.servers": self.kafka, "acks": "all"})
-        producer.produce(
+        self.producer.produce(
             f"{self.prefix}.{topic}",
             value,
             key,
             headers=dict(headers),
             on_delivery=lambda _, record: places.append(f"{record.partition()}:{record.offset()}"),
         )
-        producer.flush(10)
+        self.producer.flush(10)
         return places[0]
 
     def give_up(
-        self,
-        key: int,
-        letter_class: DeadLetterClass = DeadLetterClass.PERMANENT,
-        state: State = State.FAILED,
-        **facts: Any,
+        self, key: int, letter_class: DeadLetterClass = DeadLetterClass.PERMANENT, **facts: Any
     ) -> str:
         """Have a row's message given up, with its letter; return where the letter lies."""
+        return self.give_all_up([key], letter_class, **facts)[0]
+
+    def give_all_up(
+        self,
+        keys: Sequence[int],
+        letter_class: DeadLetterClass = DeadLetterClass.PERMANENT,
+        **facts: Any,
+    ) -> list[str]:
+        """Do so with many rows; return where the letters lie."""
         doubts = int(letter_class is DeadLetterClass.IN_DOUBT)
         plain = {"dead_letter_class": letter_class, "row_word": "failed", "doubts": doubts}
-        [message] = self.know([key], state, **{**plain, **facts})
-        place = self.write_letter(key, letter_class, message_id=message.id)
-        partition, offset = place.split(":")
-        self.database.execute(
-            "UPDATE cdc_sms_delivery SET dlq_partition = %s, dlq_offset = %s, done = true"
-            " WHERE id = %s",
-            int(partition),
-            int(offset),
-            message.id,
-        )
-        return place
+        messages = self.know(keys, State.FAILED, **{**plain, **facts})
+        places = [
+            self.write_letter(
+                int(m.message_key.removeprefix("sms/")), letter_class, message_id=m.id
+            )
+            for m in messages
+        ]
+        with psycopg.connect(self.database.dsn) as connection:
+            connection.cursor().executemany(
+                "UPDATE cdc_sms_delivery SET dlq_partition = %s, dlq_offset = %s, done = true"
+                " WHERE id = %s",
+                [(*place.split(":"), m.id) for place, m in zip(places, messages, strict=True)],
+            )
+        return places
 
     def records(self, topic: str = "outbox") -> list[Any]:
         """Read a whole topic."""
@@ -252,9 +284,20 @@ class Site:
                 first, end = consumer.get_watermark_offsets(TopicPartition(name, partition))
                 consumer.assign([TopicPartition(name, partition, first)])
                 while first < end:
-                    for record in consumer.consume(1000, timeout=5):
-                        read.append(record)
-                        first = (record.offset() or 0) + 1
+                    record = consumer.poll(5)
+                    assert record is not None, f"{name} stands still before {end}"
+                    read.append(record)
+                    first = (record.offset() or 0) + 1
         finally:
             consumer.close()
         return read
+
+
+def _paper() -> io.TextIOWrapper:
+    """Return what a command can write text and bytes on."""
+    return io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
+
+
+def _read(paper: io.TextIOWrapper) -> str:
+    paper.seek(0)
+    return paper.read()

@@ -267,9 +267,7 @@ def test_replay_is_refused_while_another_runs(site: Site) -> None:
 
 
 def test_replay_killed_in_the_middle_is_given_again_and_doubles_nothing(site: Site) -> None:
-    keys = site.insert(350)
-    for key in keys:
-        site.give_up(key)
+    site.give_all_up(site.insert(350))
     wish = ("dlq", "replay", "--class", "permanent", "--yes")
     with psycopg.connect(site.database.dsn) as other:
         other.execute(
