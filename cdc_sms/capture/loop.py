@@ -9,6 +9,8 @@ import random
 import threading
 from contextlib import closing
 
+from cdc_sms.capture.gaps import Gaps
+from cdc_sms.capture.heartbeat import HeartbeatTopic
 from cdc_sms.capture.outbox import Outbox
 from cdc_sms.capture.resume import FirstSnapshot, decide, is_lost
 from cdc_sms.capture.standing import Standing, State
@@ -42,6 +44,9 @@ IDLE_S = 0.5
 BROKER_S = 0.001
 """How long the loop waits for an acknowledgement before it looks at the log again; seconds."""
 
+LEDGER_S = 10.0
+"""How often the ledger is asked for gaps while the log streams; seconds."""
+
 FLUSH_S = 10.0
 """How long a stop waits for the broker's last acknowledgements; seconds."""
 
@@ -54,7 +59,9 @@ class CaptureLoop:
         encoder: of the source's rows.
         producer: for this loop alone, which closes it at its end.
         topic: the outbox.
+        heartbeats: their topic.
         first_snapshot: the record of the first snapshot's completeness.
+        gaps: what is missing on the outbox.
         shows_pending: whether the table has a status column.
         metrics: of this process.
         clock: where the present comes from.
@@ -72,7 +79,9 @@ class CaptureLoop:
         encoder: Encoder,
         producer: Producer,
         topic: str,
+        heartbeats: HeartbeatTopic,
         first_snapshot: FirstSnapshot,
+        gaps: Gaps,
         shows_pending: bool,
         metrics: Metrics,
         clock: Clock,
@@ -81,7 +90,11 @@ class CaptureLoop:
         self._source = source
         self._encoder = encoder
         self._producer = producer
+        self._heartbeats = heartbeats
         self._first_snapshot = first_snapshot
+        self._gaps = gaps
+        self._flags: frozenset[str] = frozenset()
+        self._ask_ledger_at_s = 0.0
         self._shows_pending = shows_pending
         self._metrics = metrics
         self._clock = clock
@@ -112,15 +125,17 @@ class CaptureLoop:
             self._standing.ended()
 
     def _capture(self, stop: threading.Event) -> None:
-        """Hold the log until told to stop, or until something goes away."""
+        """Hold the log until told to stop, until something goes away, or a snapshot is wanted."""
         start = self._decide()
         with closing(self._source.acquire(start)) as log:
             self._begin(start)
-            while not stop.is_set():
+            while not stop.is_set() and not self._wants_snapshot():
                 if self._outbox.has_room:
                     batch = log.read(wait_s=self._patience_s())
                     records = self._encoder.encode_all(batch.rows, now_us=self._now_us())
                     self._outbox.produce(batch, records)
+                    if batch.heartbeat is not None:
+                        self._heartbeats.read_back(batch.heartbeat)
                     self._confirm(log, wait_s=BROKER_S)
                 else:
                     self._confirm(log, wait_s=IDLE_S)
@@ -137,12 +152,38 @@ class CaptureLoop:
         if is_lost(found, snapshot_complete=complete):
             logger.error("slot.lost", extra={"reason": found.reason or "it was dropped"})
             self._first_snapshot.forget()
+        start = self._healing(start)
         if not self._shows_pending and not complete:
             logger.warning("snapshot.skipped", extra={"reason": "the table has no status column"})
         return start
 
+    def _healing(self, start: Start) -> Start:
+        """Snapshot where records are gone from the outbox; the snapshot heals what is flagged."""
+        self._flags = self._gaps.flagged()
+        if self._flags and self._shows_pending:
+            logger.error("gap.found", extra={"gaps": sorted(self._flags)})
+            return Start.SNAPSHOT if start is Start.STREAM else start
+        return start
+
+    def _wants_snapshot(self) -> bool:
+        """Ask the ledger now and then whether records are gone; the log is left in order then."""
+        now_s = self._clock.monotonic_s()
+        if now_s < self._ask_ledger_at_s or self._standing.state is not State.STREAMING:
+            return False
+        self._ask_ledger_at_s = now_s + LEDGER_S
+        try:
+            flags = self._gaps.flagged()
+        except DatabaseUnavailable as error:  # the log may well be readable all the same
+            self._standing.missed_ledger(error.message)
+            return False
+        self._standing.missed_ledger(None)
+        if flags and not self._shows_pending:
+            self._standing.missed_records()
+        return bool(flags) and self._shows_pending
+
     def _begin(self, start: Start) -> None:
         self._given_up = None
+        self._heartbeats.begin()
         self._standing.reads(start)
         if not self._shows_pending:
             self._first_snapshot.mark_complete()  # there is none: a later loss must be noticed
@@ -152,9 +193,15 @@ class CaptureLoop:
         finished = self._outbox.poll(wait_s=wait_s)
         if finished.snapshot:
             self._first_snapshot.mark_complete()
+            self._gaps.healed(self._flags)
+            self._flags = frozenset()
+            self._heartbeats.begin()
             self._standing.completed_snapshot()
         if finished.position is not None:
             log.confirm(finished.position)
+        if finished.rows:
+            self._heartbeats.proved()
+        self._metrics.heartbeat_age.set(self._heartbeats.age_s)
         self._standing.turned(
             oldest_s=self._outbox.oldest_s, progress=finished.position is not None
         )
@@ -186,12 +233,15 @@ class CaptureLoop:
             "since": self._standing.since,
             "why": self._standing.why,
             "unacknowledged_records": self._outbox.records,
+            "heartbeat_age_s": round(self._heartbeats.age_s, 1),
         }
 
     def ready(self) -> str | None:
         """Return None while the log comes through, else why it doesn't."""
         if self._standing.why is not None:
             return self._standing.why
+        if self._standing.state is State.STREAMING and self._heartbeats.why_late is not None:
+            return self._heartbeats.why_late
         reading = self._standing.state in (State.SNAPSHOT, State.STREAMING)
         return None if reading else f"Capture is {self._standing.state.value}."
 

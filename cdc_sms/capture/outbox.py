@@ -47,10 +47,12 @@ class Finished:
 
     Attributes:
         position: everything before it is acknowledged; None: nothing new.
+        rows: how many rows were acknowledged.
         snapshot: every row of the snapshot is acknowledged.
     """
 
     position: int | None = None
+    rows: int = 0
     snapshot: bool = False
 
 
@@ -138,6 +140,7 @@ class Outbox:
             self._count(-sent.rows, -sent.size)
             self._measure(sent)
             finished.position = sent.position or finished.position
+            finished.rows += sent.rows
             finished.snapshot |= sent.ends_snapshot
         return finished
 

@@ -57,6 +57,8 @@ class Standing:
         self._since = clock.now()
         self._since_s = self._turned_s = clock.monotonic_s()
         self._broker_slow = False
+        self._ledger_trouble: str | None = None
+        self._records_missing = False
 
     # what the loop tells
 
@@ -89,6 +91,19 @@ class Standing:
         elif self._broker_slow and not slow:
             logger.info("broker.reached")
         self._broker_slow = slow
+
+    def missed_ledger(self, why: str | None) -> None:
+        """Take note that the ledger can't be asked, though the log is read; None: it can again."""
+        if (why is None) != (self._ledger_trouble is None):
+            event = "ledger.regained" if why is None else "ledger.lost"
+            logger.log(logging.INFO if why is None else logging.WARNING, event)
+        self._ledger_trouble = why
+
+    def missed_records(self) -> None:
+        """Take note of a gap in the outbox that no snapshot heals: the table shows no status."""
+        if not self._records_missing:
+            logger.error("gap.found", extra={"reason": "the table has no status column"})
+        self._records_missing = True
 
     def met(self, error: CdcSmsError) -> float:
         """Take note of an error that is waited for.
@@ -123,9 +138,16 @@ class Standing:
     @property
     def why(self) -> str | None:
         """Return what is in the way, in one sentence; None while nothing is."""
-        if self._why is None and self._broker_slow:
+        if self._why is not None:
+            return self._why
+        if self._broker_slow:
             return "Kafka acknowledges nothing."
-        return self._why
+        if self._records_missing:
+            return (
+                "Records are gone from the outbox, and the table has no status column that would "
+                "tell which rows are still to be sent: see 'cdc-sms audit'."
+            )
+        return self._ledger_trouble
 
     @property
     def is_turning(self) -> bool:

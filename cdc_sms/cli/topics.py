@@ -68,5 +68,6 @@ def topics(config: Path | None, *, check: bool, alter: bool, wait_s: float, as_j
         rows = [(f.topic, f.what, f.remedy) for f in report.findings]
         print_table(("topic", "what is wrong", "remedy"), rows)
         return FOUND_WRONG
-    click.echo(f"{kafka.outbox} and {kafka.dlq} are as they have to be.")
+    names = f"{kafka.outbox}, {kafka.dlq} and {kafka.heartbeat}"
+    click.echo(f"{names} are as they have to be.")
     return 0

@@ -256,6 +256,11 @@ class KafkaSettings(Section):
         return f"{self.prefix}.outbox"
 
     @property
+    def heartbeat(self) -> str:
+        """Return the name of the topic of heartbeats."""
+        return f"{self.prefix}.heartbeat"
+
+    @property
     def dlq(self) -> str:
         """Return the topic of dead letters."""
         return f"{self.prefix}.dlq"
@@ -283,6 +288,11 @@ class CaptureSettings(Section):
         4_128_768,
         ge=10_000,
         description="A larger record is produced with its key and what fits; bytes.",
+    )
+    heartbeat_s: Seconds = Field(
+        10.0,
+        le=10,
+        description="How often a heartbeat goes through the log to its topic; seconds.",
     )
     address: Address = Field(
         "127.0.0.1:8081", description="Where this role answers health, status and metrics."

@@ -14,7 +14,7 @@ name                     value
 =======================  ==========================================================================
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -161,6 +161,46 @@ class FirstSnapshotRecord:
             self._control.remove(connection, self._name)
 
         in_transaction(self._engine, work)
+
+
+class GapRecord:
+    """Gaps in the outbox that deliver flagged, for capture to make good.
+
+    Thread: capture's loop.
+
+    Args:
+        engine: the database of the ledger.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._control = Control()
+
+    def flagged(self) -> frozenset[str]:
+        """Return the flags that stand.
+
+        Raises:
+            DatabaseUnavailable: the ledger can't be asked now.
+        """
+
+        def work(connection: Connection) -> frozenset[str]:
+            return frozenset(self._control.names(connection, GAP_PREFIX))
+
+        return in_transaction(self._engine, work)
+
+    def healed(self, flags: Collection[str]) -> None:
+        """Remove flags.
+
+        Raises:
+            DatabaseUnavailable: wait and repeat.
+        """
+
+        def work(connection: Connection) -> None:
+            for flag in flags:
+                self._control.remove(connection, flag)
+
+        if flags:
+            in_transaction(self._engine, work)
 
 
 def holds_in(values: Mapping[str, Value]) -> list[Hold]:

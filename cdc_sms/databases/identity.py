@@ -1,8 +1,10 @@
 """The place that a ledger belongs to: asked of the server, kept in the control table."""
 
-from sqlalchemy import Connection, column, func, select
+from datetime import datetime
 
-from cdc_sms.databases.control import IDENTITY, Control
+from sqlalchemy import Connection, case, column, func, literal_column, select
+
+from cdc_sms.databases.control import ADOPTED, IDENTITY, Control
 from cdc_sms.errors import NeedsPerson
 from cdc_sms.model.identity import Identity, differences
 
@@ -14,6 +16,23 @@ def server_identifier(connection: Connection) -> str:
     """
     control_system = func.pg_control_system().table_valued(column("system_identifier"))
     return str(connection.execute(select(control_system.c.system_identifier)).scalar_one())
+
+
+def log_position(connection: Connection) -> int | None:
+    """Return how far the server has written its log; None on a standby, which writes none.
+
+    Source: PostgreSQL manual, 9.28.3 Backup Control Functions.
+    """
+    written = func.pg_wal_lsn_diff(func.pg_current_wal_lsn(), literal_column("'0/0'"))
+    statement = select(case((func.pg_is_in_recovery(), None), else_=written))
+    found = connection.execute(statement).scalar_one()
+    return None if found is None else int(found)
+
+
+def adopted_at(connection: Connection) -> datetime | None:
+    """Return when a person last said that this is the right place."""
+    value = Control().get(connection, ADOPTED)
+    return None if value is None else datetime.fromisoformat(value["at"])
 
 
 def known_identity(connection: Connection) -> Identity | None:

@@ -40,6 +40,9 @@ HEADERS_BYTES = 64 * 1024
 RETENTION_MS = 30 * 24 * 3600 * 1000
 """What the outbox keeps at least: longer than any outage should last."""
 
+HEARTBEAT_MS = 24 * 3600 * 1000
+"""What the topic of heartbeats keeps at least."""
+
 _REACH_S = 2.0
 _TIMEOUT_S = 30.0
 _VISIBLE_S = 15.0
@@ -161,6 +164,15 @@ def required_topics(
             1,
             settings.replication_factor,
             _requirements(_FOR_EVER, dead_letter_bytes),
+        ),
+        RequiredTopic(
+            settings.heartbeat,
+            1,
+            settings.replication_factor,
+            (
+                Requirement("cleanup.policy", "delete"),
+                Requirement("retention.ms", str(HEARTBEAT_MS), at_least=True),
+            ),
         ),
     )
 
@@ -319,7 +331,7 @@ def _check_visible(
 
 
 def _check(client: AdminClient, settings: KafkaSettings) -> list[Finding]:
-    found = _look(client, [settings.outbox, settings.dlq])
+    found = _look(client, [settings.outbox, settings.dlq, settings.heartbeat])
     outbox = found[settings.outbox]
     takes = RECORD_BYTES if outbox is None else int(outbox.settings["max.message.bytes"])
     return [

@@ -2,21 +2,24 @@
 
 import random
 import threading
+from contextlib import suppress
 
 from psycopg.conninfo import conninfo_to_dict
 from sqlalchemy import Connection
 
 from cdc_sms import __version__
+from cdc_sms.capture.heartbeat import HeartbeatTopic
 from cdc_sms.capture.loop import CaptureLoop
 from cdc_sms.config.settings import Sections
-from cdc_sms.databases.control import FirstSnapshotRecord
+from cdc_sms.databases.control import FirstSnapshotRecord, GapRecord
 from cdc_sms.databases.engine import in_transaction, open_engine
 from cdc_sms.databases.version import verify
 from cdc_sms.envelope.encode import Encoder
 from cdc_sms.kafka.producer import Producer
 from cdc_sms.model.clock import Clock, SystemClock
+from cdc_sms.runtime.place import check_history, check_place
 from cdc_sms.runtime.start import Phase, all_findings, check_topics, patiently
-from cdc_sms.sources.base import Source
+from cdc_sms.sources.base import HeldByAnother, Source
 from cdc_sms.sources.postgres.source import PostgresSource
 from cdc_sms.telemetry.metrics import Metrics
 
@@ -69,16 +72,24 @@ class CaptureRole:
         def ledger(connection: Connection) -> None:
             verify(connection, self._sections.ledger)
 
+        def source() -> None:
+            with suppress(HeldByAnother):  # it is looked at again when that one ends
+                build_source(self._sections, self._clock).inspect()
+
         all_findings(
             [
                 lambda: in_transaction(self._engine, ledger),
                 lambda: check_topics(self._sections.kafka),
+                source,
             ]
         )
+        check_place(self._engine, self._sections)
+        check_history(self._engine, self._sections)
         return True
 
     def _build(self) -> CaptureLoop:
         sections, clock = self._sections, self._clock
+        producer = Producer(settings=sections.kafka)
         return CaptureLoop(
             source=build_source(sections, clock),
             encoder=Encoder(
@@ -87,9 +98,16 @@ class CaptureRole:
                 version=__version__,
                 max_record_bytes=sections.capture.max_record_bytes,
             ),
-            producer=Producer(settings=sections.kafka),
+            producer=producer,
             topic=sections.kafka.outbox,
+            heartbeats=HeartbeatTopic(
+                producer=producer,
+                topic=sections.kafka.heartbeat,
+                slot=sections.capture.slot,
+                clock=clock,
+            ),
             first_snapshot=FirstSnapshotRecord(self._engine, slot=sections.capture.slot),
+            gaps=GapRecord(self._engine),
             shows_pending=sections.table.columns.status is not None,
             metrics=self._metrics,
             clock=clock,

@@ -1,12 +1,27 @@
 """Whether this is the place that the ledger belongs to: asked at every start of a role."""
 
+from datetime import datetime
+from typing import Any
+
+import orjson
 from sqlalchemy import Connection, Engine
 
 from cdc_sms.config.settings import Sections
 from cdc_sms.databases.engine import in_transaction
-from cdc_sms.databases.identity import check_identity, server_identifier
+from cdc_sms.databases.identity import (
+    adopted_at,
+    check_identity,
+    log_position,
+    server_identifier,
+)
+from cdc_sms.errors import NeedsPerson
 from cdc_sms.kafka.connection import cluster_id
+from cdc_sms.kafka.reading import newest_records
 from cdc_sms.model.identity import Identity
+from cdc_sms.model.position import Lsn
+
+_LATEST = 100
+_WAIT_S = 5.0
 
 
 def check_place(engine: Engine, sections: Sections, *, mapping: str | None = None) -> None:
@@ -34,3 +49,45 @@ def check_place(engine: Engine, sections: Sections, *, mapping: str | None = Non
         check_identity(connection, here)
 
     in_transaction(engine, work)
+
+
+def check_history(engine: Engine, sections: Sections) -> None:
+    """Check that the server's log is not behind the last heartbeat that we read from it.
+
+    It is after a backup was restored: what was committed, sent and written since is undone in the
+    database, and not in the world.
+
+    Raises:
+        NeedsPerson: the log is of another history.
+        DatabaseUnavailable: wait and repeat.
+        BrokerUnavailable: the same.
+    """
+    if not sections.kafka.verify_topics:
+        return
+    beat = _last_heartbeat(sections)
+    if beat is None:
+        return
+
+    def work(connection: Connection) -> tuple[str, int | None, datetime | None]:
+        return server_identifier(connection), log_position(connection), adopted_at(connection)
+
+    server, position, adopted = in_transaction(engine, work)
+    was_adopted = adopted is not None and adopted.timestamp() * 1000 > beat["ts_ms"]
+    if was_adopted or position is None:
+        return
+    if server == beat["server"] and position >= beat["position"]:
+        return
+    raise NeedsPerson(
+        f"The database's log ends at {Lsn(position)}, and was read up to {Lsn(beat['position'])} "
+        "before: a backup was restored, or it is another server.",
+        hint="Stop all roles; cdc-sms adopt says what becomes of messages from before.",
+    )
+
+
+def _last_heartbeat(sections: Sections) -> dict[str, Any] | None:
+    """Return what the last heartbeat of our slot says; None: there is none that is kept."""
+    records = newest_records(
+        sections.kafka, sections.kafka.heartbeat, each=_LATEST, since=None, wait_s=_WAIT_S
+    )
+    ours = [r for r in records if r.key == sections.capture.slot.encode() and r.value]
+    return orjson.loads(max(ours, key=lambda r: r.offset).value or b"{}") if ours else None

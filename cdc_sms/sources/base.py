@@ -54,6 +54,21 @@ class Found:
     reason: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Heartbeat:
+    """Our own mark in the log, read back from it.
+
+    Attributes:
+        position: where it stands in the log.
+        server: what the database server calls itself.
+        history: which history of it the log belongs to: PostgreSQL's timeline.
+    """
+
+    position: int
+    server: str
+    history: int
+
+
 @dataclass(slots=True)
 class Batch:
     """What was there to read at one moment.
@@ -64,12 +79,14 @@ class Batch:
             None where nothing ended in this batch.
         ends_snapshot: the snapshot's rows are complete with this batch.
         age_s: how long ago its last transaction was committed when the server sent it.
+        heartbeat: the newest of ours in it; None: there is none.
     """
 
     rows: list[CapturedRow] = field(default_factory=list[CapturedRow])
     position: int | None = None
     ends_snapshot: bool = False
     age_s: float = 0.0
+    heartbeat: Heartbeat | None = None
 
 
 class Log(Protocol):

@@ -54,6 +54,11 @@ class Metrics:
             "Records handed to Kafka and not yet acknowledged.",
             registry=capture,
         )
+        self.heartbeat_age = Gauge(
+            "cdc_sms_heartbeat_age_seconds",
+            "Since a heartbeat, or a row, last went through the log and was acknowledged.",
+            registry=capture,
+        )
         self.source_connected = Gauge(
             "cdc_sms_source_connected",
             "1 while the log streams; 0 while capture waits for the database or the slot.",

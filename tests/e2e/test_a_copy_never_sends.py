@@ -1,3 +1,7 @@
+import json
+import time
+
+from confluent_kafka import Producer
 from support.flow import Flow
 
 
@@ -44,3 +48,23 @@ def test_adopting_with_skip_dead_letters_what_was_created_before(flow: Flow) -> 
 
     flow.await_statuses(sent=2, failed=3)
     assert {letter["code"] for letter in flow.dead_letters()} == {"given_up"}
+
+
+def test_capture_ends_where_the_log_is_behind_the_last_heartbeat_and_goes_on_when_adopted(
+    flow: Flow,
+) -> None:
+    [(server,)] = flow.database.execute("SELECT system_identifier FROM pg_control_system()")
+    producer = Producer({"bootstrap.servers": flow.kafka})
+    beat = {"ts_ms": int(time.time() * 1000), "server": str(server), "position": 2**60}
+    producer.produce(
+        f"{flow.prefix}.heartbeat", key=flow.slot.encode(), value=json.dumps(beat).encode()
+    )
+    assert producer.flush(10) == 0
+
+    behind = flow.start("capture", ready=False)
+    code = behind.wait(within_s=30)
+    flow.run("adopt", "--yes")
+    flow.start("capture")
+
+    assert code == 5
+    assert "a backup was restored" in behind.told()

@@ -3,7 +3,7 @@
 import json
 import random
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
+from cdc_sms.capture.heartbeat import HeartbeatTopic
 from cdc_sms.capture.loop import CaptureLoop
 from cdc_sms.config.settings import CaptureSettings, KafkaSettings, SourceSettings, TableSettings
 from cdc_sms.envelope.encode import Encoder
@@ -92,6 +93,21 @@ class Remembered:
 
 
 @dataclass
+class Flags:
+    """The flags of gaps, kept by the test."""
+
+    standing: frozenset[str] = frozenset()
+
+    def flagged(self) -> frozenset[str]:
+        """Return the flags that stand."""
+        return self.standing
+
+    def healed(self, flags: Collection[str]) -> None:
+        """Remove flags."""
+        self.standing -= frozenset(flags)
+
+
+@dataclass
 class Running:
     """One capture that runs."""
 
@@ -125,6 +141,7 @@ class Captured:
     kafka: KafkaAddress
     prefix: str
     first_snapshot: Remembered = field(default_factory=Remembered)
+    gaps: Flags = field(default_factory=Flags)
 
     @property
     def topic(self) -> str:
@@ -135,8 +152,11 @@ class Captured:
         """Make the outbox."""
         admin = AdminClient({"bootstrap.servers": self.kafka.bootstrap})
         settings = {"max.message.bytes": str(4 * 1024 * 1024), **config}
-        topic = NewTopic(self.topic, PARTITIONS, 1, config=settings)
-        for made in admin.create_topics([topic]).values():
+        topics = [
+            NewTopic(self.topic, PARTITIONS, 1, config=settings),
+            NewTopic(f"{self.prefix}.heartbeat", 1, 1),
+        ]
+        for made in admin.create_topics(topics).values():
             made.result()
 
     @contextmanager
@@ -156,6 +176,7 @@ class Captured:
         table = table or table_settings()
         metrics, clock = Metrics(), SystemClock()
         settings = capture_settings(self.database, **capture)
+        producer = Producer(kafka)
         loop = CaptureLoop(
             source=postgres_source(database or self.database, table=table, **capture),
             encoder=Encoder(
@@ -164,9 +185,13 @@ class Captured:
                 version="0",
                 max_record_bytes=settings.max_record_bytes,
             ),
-            producer=Producer(kafka),
+            producer=producer,
             topic=self.topic,
+            heartbeats=HeartbeatTopic(
+                producer=producer, topic=kafka.heartbeat, slot=settings.slot, clock=clock
+            ),
             first_snapshot=first_snapshot or self.first_snapshot,
+            gaps=self.gaps,
             shows_pending=table.columns.status is not None,
             metrics=metrics,
             clock=clock,
@@ -189,8 +214,16 @@ class Captured:
             stop.set()
             thread.join(30)
 
+    def heartbeats(self) -> list[dict[str, Any]]:
+        """Return what the heartbeats say that lie on their topic."""
+        found = self._read(f"{self.prefix}.heartbeat", partitions=1)
+        return [json.loads(message.value() or b"") for message in found]
+
     def records(self) -> list[Message]:
         """Return everything that is on the outbox now."""
+        return self._read(self.topic, partitions=PARTITIONS)
+
+    def _read(self, topic: str, *, partitions: int) -> list[Message]:
         consumer = Consumer(
             {
                 "bootstrap.servers": self.kafka.bootstrap,
@@ -202,8 +235,8 @@ class Captured:
         try:
             return [
                 message
-                for partition in range(PARTITIONS)
-                for message in _partition(consumer, self.topic, partition)
+                for partition in range(partitions)
+                for message in _partition(consumer, topic, partition)
             ]
         finally:
             consumer.close()

@@ -218,16 +218,6 @@ class Flow:
         rows = self.database.execute("SELECT body FROM sms WHERE status = 'sent'")
         return [body for (body,) in rows if not accepted[body]]
 
-    def doubled_beyond_doubt(self) -> list[str]:
-        """Return the ids of messages accepted more than once that were never in doubt."""
-        twice = [text for text, count in self.accepted().items() if count > 1]
-        rows = self.database.execute(
-            "SELECT d.id FROM cdc_sms_delivery d JOIN sms s"
-            " ON d.message_key = 'sms/' || s.id WHERE s.body = ANY(%s) AND d.doubts = 0",
-            twice,
-        )
-        return [row[0] for row in rows]
-
     def ledger(self, question: LiteralString) -> Any:
         """Return the single value that a question to the ledger has."""
         [(value,)] = self.database.execute(question)

@@ -17,7 +17,8 @@ pgoutput's messages, protocol version 1::
                  n times: flags:1  name\0  type:4  modifier:4
     I  insert    oid:4  'N'  n:2
                  n times: 'n' | 'u' | 't' length:4 text
-    Y  type, O  origin, M  message: of no interest
+    M  message   flags:1  lsn:8  prefix\0  length:4 content
+    Y  type, O  origin: of no interest
 
 Clocks are microseconds since 2000-01-01.
 
@@ -33,7 +34,7 @@ from cdc_sms.errors import LogDecodeError, SetupError
 from cdc_sms.model.captured_row import CapturedRow, CapturedTable, Transaction
 from cdc_sms.model.change_event import Operation
 from cdc_sms.model.position import Lsn
-from cdc_sms.sources.base import Batch
+from cdc_sms.sources.base import Batch, Heartbeat
 from cdc_sms.sources.postgres.values import Converter, convert_one, converter
 
 POSTGRES_EPOCH_US = 946_684_800_000_000
@@ -41,7 +42,8 @@ POSTGRES_EPOCH_US = 946_684_800_000_000
 
 DATA, KEEPALIVE = 0x77, 0x6B  # w k
 _BEGIN, _COMMIT, _RELATION, _INSERT = 0x42, 0x43, 0x52, 0x49  # B C R I
-_IGNORED = frozenset(b"YOM")
+_MESSAGE = 0x4D  # M
+_IGNORED = frozenset(b"YO")
 _NEW, _NULL, _TEXT = 0x4E, 0x6E, 0x74  # N n t
 
 _HEADER = struct.Struct(">QQq")
@@ -52,6 +54,10 @@ _KEEPALIVE_BODY = struct.Struct(">QqB")
 _STATUS = struct.Struct(">cQQQqB")
 _RELATION_ID = struct.Struct(">I")
 _COLUMN = struct.Struct(">Ii")
+_MESSAGE_HEADER = struct.Struct(">BQ")
+
+HEARTBEAT = "cdc-sms"
+"""The prefix of the messages that we write into the log: slot, server and timeline in words."""
 
 
 def status_update(position: int, *, clock_us: int, wants_reply: bool) -> bytes:
@@ -133,13 +139,15 @@ class Decoder:
 
     Args:
         key: the primary key's columns, in the key's order.
+        slot: whose heartbeats are ours.
         base_types: asked when a relation comes.
 
     Thread: one owner.
     """
 
-    def __init__(self, *, key: tuple[str, ...], base_types: BaseTypes) -> None:
+    def __init__(self, *, key: tuple[str, ...], slot: str, base_types: BaseTypes) -> None:
         self._key = key
+        self._slot = slot
         self._base_types = base_types
         self._shapes: dict[int, _Shape] = {}
         self._transaction: Transaction | None = None
@@ -180,6 +188,8 @@ class Decoder:
             self._commit(message, batch)
         elif kind == _RELATION:
             self._relation(parse_relation(message[_HEADER_BYTES:]))
+        elif kind == _MESSAGE:
+            batch.heartbeat = self._heartbeat(message) or batch.heartbeat
         elif kind not in _IGNORED:
             raise _not_understood(message)
 
@@ -193,6 +203,18 @@ class Decoder:
         self._transaction = None
         self._former_position = batch.position = end
         batch.age_s = max(0, clock - committed) / 1e6
+
+    def _heartbeat(self, message: bytes) -> Heartbeat | None:
+        """Read a message in the log; None: it isn't ours."""
+        _, position = _MESSAGE_HEADER.unpack_from(message, _HEADER_BYTES + 1)
+        prefix, start = _string(message, _HEADER_BYTES + 1 + _MESSAGE_HEADER.size)
+        if prefix != HEARTBEAT:
+            return None
+        slot, _, said = message[start + 4 :].decode().partition(" ")
+        server, _, history = said.partition(" ")
+        if slot != self._slot or not history.isdigit():
+            return None
+        return Heartbeat(position, server, int(history))
 
     def _take_keepalive(self, message: bytes, batch: Batch) -> bool:
         wal_end, _, reply_requested = _KEEPALIVE_BODY.unpack_from(message, 1)

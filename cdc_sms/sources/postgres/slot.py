@@ -208,7 +208,8 @@ class Slot:
         where our position is kept.
         """
         command = sql.SQL(
-            "START_REPLICATION SLOT {} LOGICAL 0/0 (proto_version '1', publication_names {})"
+            "START_REPLICATION SLOT {} LOGICAL 0/0 "
+            "(proto_version '1', publication_names {}, messages 'true')"
         ).format(sql.Identifier(self._capture.slot), sql.Literal(f'"{self._capture.publication}"'))
         return command.as_bytes(None)
 

@@ -92,9 +92,13 @@ class PostgresSource:
                 snapshot.begin(catalogue)
             return PostgresLog(
                 wire,
-                decoder=Decoder(key=catalogue.key, base_types=self._base_types),
+                decoder=Decoder(
+                    key=catalogue.key, slot=self._capture.slot, base_types=self._base_types
+                ),
                 snapshot=snapshot,
-                watch=Watch(queries, slot=self._capture.slot),
+                watch=Watch(
+                    queries, slot=self._capture.slot, beat_every_s=self._capture.heartbeat_s
+                ),
                 clock=self._clock,
                 connections=opened.pop_all(),
             )

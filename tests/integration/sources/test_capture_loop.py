@@ -13,7 +13,7 @@ from support.servers.postgres import PostgresServer
 from support.tcp_proxy import TcpProxy
 from support.waiting import still, until
 
-from cdc_sms.capture import outbox
+from cdc_sms.capture import heartbeat, loop, outbox
 from cdc_sms.errors import NeedsPerson, SetupError
 
 INSERT = "INSERT INTO sms (id) SELECT i FROM generate_series(%s::bigint, %s::bigint) i"
@@ -391,3 +391,85 @@ def test_status_says_what_is_in_the_way(captured: Captured) -> None:
 def _unreachable(database: PostgresDatabase) -> PostgresDatabase:
     with TcpProxy(database.server.host, database.server.port) as proxy:
         return database.through(proxy)
+
+
+# The heartbeat, gaps
+
+
+def test_a_heartbeat_goes_through_the_log_to_its_topic(captured: Captured) -> None:
+    with captured.running(heartbeat_s=0.2) as running:
+        await_stream(running)
+        until(lambda: len(captured.heartbeats()) >= 2, within_s=10, what="two heartbeats")
+
+    beat = captured.heartbeats()[-1]
+    [(server,)] = captured.database.execute("SELECT system_identifier FROM pg_control_system()")
+    assert (beat["slot"], beat["server"], beat["history"]) == (
+        captured.database.name,
+        str(server),
+        1,
+    )
+    assert 0 < beat["position"] <= captured.log_end()
+
+
+def test_without_heartbeats_capture_is_not_ready_and_says_what_is_in_the_way(
+    captured: Captured, monkeypatch: pytest.MonkeyPatch, kafka_proxy: TcpProxy
+) -> None:
+    monkeypatch.setattr(heartbeat, "LATE_S", 2.0)
+    with captured.running(heartbeat_s=0.2, bootstrap=kafka_proxy.address) as running:
+        await_stream(running)
+        until(lambda: bool(captured.heartbeats()), within_s=10, what="a heartbeat")
+
+        kafka_proxy.deaf()
+        until(lambda: running.loop.ready() is not None, within_s=20, what="capture to turn red")
+        said = running.loop.ready()
+        kafka_proxy.restore()
+        until(running.is_streaming, within_s=30, what="capture to turn green")
+
+    assert "Kafka" in str(said)
+
+
+def test_a_gap_in_the_outbox_is_healed_by_the_pending_rows(
+    captured: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "LEDGER_S", 0.2)
+    with captured.running() as running:
+        await_stream(running)
+        captured.database.execute(INSERT, 1, 3)
+        captured.await_keys([1, 2, 3].__eq__)
+
+        captured.gaps.standing = frozenset({"gap:0", "gap:2"})
+
+        captured.await_keys([1, 1, 2, 2, 3, 3].__eq__)
+        until(lambda: not captured.gaps.standing, within_s=10, what="the flags to go")
+        await_stream(running)
+        captured.database.execute(INSERT, 4, 4)
+        captured.await_keys([1, 1, 2, 2, 3, 3, 4].__eq__)
+
+
+def test_a_gap_that_no_status_column_can_heal_is_said_and_kept(
+    captured: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "LEDGER_S", 0.2)
+    with captured.running(table=table_settings(status=None)) as running:
+        await_stream(running)
+
+        captured.gaps.standing = frozenset({"gap:0"})
+        until(lambda: running.loop.ready() is not None, within_s=10, what="capture to turn red")
+        said = running.loop.ready()
+
+    assert "no status column" in str(said)
+    assert captured.gaps.standing == {"gap:0"}
+
+
+def test_a_row_of_six_megabytes_comes_with_its_key_and_the_log_goes_on(captured: Captured) -> None:
+    with captured.running() as running:
+        await_stream(running)
+        captured.database.execute(
+            "INSERT INTO sms (id, body) VALUES (1, repeat('x', 6 * 1024 * 1024))"
+        )
+        captured.database.execute(INSERT, 2, 2)
+        captured.await_keys([1, 2].__eq__)
+
+    [large] = [record for record in captured.records() if record.key() == b'{"id":1}']
+    assert len(large.value() or b"") < 4 * 1024 * 1024
+    assert dict(large.headers() or []) == {"cdcsms.trimmed": b"too_large"}

@@ -8,7 +8,7 @@ from support.golden import VERSIONS, decoded, stream_messages
 from cdc_sms.errors import LogDecodeError, SetupError
 from cdc_sms.model.captured_row import Undecodable
 from cdc_sms.model.position import Lsn
-from cdc_sms.sources.base import Batch
+from cdc_sms.sources.base import Batch, Heartbeat
 from cdc_sms.sources.postgres.pgoutput import Column, Decoder, parse_relation, status_update
 
 RELATION_ID = 4711
@@ -46,11 +46,16 @@ def keepalive(wal_end: int, *, reply_requested: bool = False) -> bytes:
 
 
 def taken(*messages: bytes, key: tuple[str, ...] = ("id",)) -> Batch:
-    decoder = Decoder(key=key, base_types=lambda _columns: {})
+    decoder = Decoder(key=key, slot="ours", base_types=lambda _columns: {})
     batch = Batch()
     for message in messages:
         decoder.take(message, batch)
     return batch
+
+
+def message(content: bytes, *, prefix: bytes = b"cdc-sms", lsn: int = 400) -> bytes:
+    said = struct.pack(">BQ", 0, lsn) + prefix + b"\0" + struct.pack(">I", len(content)) + content
+    return data(b"M" + said)
 
 
 COLUMNS = relation(("id", 20), ("body", 25))
@@ -103,9 +108,24 @@ def test_a_keepalive_never_moves_the_position_back() -> None:
     assert batch.position == 300
 
 
+def test_our_heartbeat_comes_back_with_its_place_server_and_timeline() -> None:
+    batch = taken(message(b"ours 7001 3", lsn=400))
+
+    assert batch.heartbeat == Heartbeat(position=400, server="7001", history=3)
+    assert batch.position is None
+
+
+@pytest.mark.parametrize(
+    "foreign",
+    [message(b"another 7001 3"), message(b"ours 7001 3", prefix=b"theirs"), message(b"ours")],
+)
+def test_messages_of_others_are_no_heartbeat(foreign: bytes) -> None:
+    assert taken(foreign).heartbeat is None
+
+
 @pytest.mark.parametrize("requested", [True, False])
 def test_a_keepalive_says_whether_a_reply_is_due(requested: bool) -> None:
-    decoder = Decoder(key=("id",), base_types=lambda _columns: {})
+    decoder = Decoder(key=("id",), slot="ours", base_types=lambda _columns: {})
 
     assert decoder.take(keepalive(1, reply_requested=requested), Batch()) is requested
 
