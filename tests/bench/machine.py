@@ -1,0 +1,43 @@
+"""What the figures were measured on: without it they say nothing."""
+
+import os
+import platform
+from pathlib import Path
+
+import confluent_kafka
+import psycopg
+from support.servers.java import KAFKA_VERSION
+
+from bench.site import Servers
+
+
+def machine() -> dict[str, object]:
+    """Describe the machine, and how busy it is before anything of ours runs."""
+    return {
+        "cpus": os.cpu_count(),
+        "cpu": _cpu_model(),
+        "memory_gb": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9),
+        "kernel": f"{platform.system()} {platform.release()}",
+        "python": platform.python_version(),
+        "librdkafka": confluent_kafka.libversion()[0],
+        "load_before": load(),
+    }
+
+
+def load() -> float:
+    """Return how many processes ran or wanted to, on average of the last minute."""
+    return round(os.getloadavg()[0], 2)
+
+
+def versions(servers: Servers) -> dict[str, object]:
+    """Describe the servers; all of them run on the same machine."""
+    with psycopg.connect(servers.postgres.dsn) as connection:
+        row = connection.execute("SELECT current_setting('server_version')").fetchone()
+    assert row is not None
+    return {"postgres": row[0], "kafka": KAFKA_VERSION}
+
+
+def _cpu_model() -> str:
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
