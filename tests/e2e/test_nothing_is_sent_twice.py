@@ -28,18 +28,3 @@ def test_two_members_share_the_work_and_send_each_message_once(flow: Flow) -> No
 
     flow.await_statuses(sent=200)
     assert set(flow.accepted().values()) == {1}
-
-
-def test_key_that_is_deleted_and_inserted_again_is_another_message(flow: Flow) -> None:
-    flow.start("capture")
-    flow.start("deliver")
-    insert = "INSERT INTO sms (id, phone, body) VALUES (7, '+48600100200', %s)"
-    flow.database.execute(insert, "the first")
-    flow.await_statuses(sent=1)
-
-    flow.database.execute("DELETE FROM sms")
-    flow.database.execute(insert, "the second")
-
-    flow.await_statuses(sent=1)
-    until(lambda: len(flow.provider.accepted()) == 2, within_s=30)
-    assert flow.accepted() == {"the first": 1, "the second": 1}

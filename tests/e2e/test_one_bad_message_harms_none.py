@@ -1,6 +1,5 @@
 from collections import Counter
 
-import psycopg
 from confluent_kafka import Producer
 from support.flow import Flow
 from support.waiting import until
@@ -48,16 +47,3 @@ def test_foreign_records_are_dead_lettered_byte_for_byte(flow: Flow) -> None:
     values = {record.value() for record in flow.records("dlq")}
     assert values == {b"{}", b"<html>", large}
     assert {letter["class"] for letter in flow.dead_letters()} == {"undecodable"}
-
-
-def test_row_that_the_application_holds_for_long_delays_no_other(flow: Flow) -> None:
-    flow.start("capture")
-    flow.insert(1)
-    until(lambda: len(flow.records("outbox")) == 1, within_s=30)
-    with psycopg.connect(flow.database.dsn) as application:
-        application.execute("SELECT * FROM sms FOR UPDATE")
-        flow.start("deliver")
-        flow.insert(20)
-        flow.await_statuses(pending=1, sent=20)
-
-    flow.await_statuses(sent=21)

@@ -28,10 +28,8 @@ class Shop:
 
     def __init__(self, flow: Flow, *, rows_per_s: float, tag: str) -> None:
         self._flow = flow
-        self._each_s = PAUSE_S
-        self._batch = max(1, round(rows_per_s * PAUSE_S))
-        if rows_per_s * PAUSE_S < 1:
-            self._each_s = 1 / rows_per_s
+        self._batch = max(1, int(rows_per_s * PAUSE_S))
+        self._each_s = self._batch / rows_per_s
         self._tag = tag
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"shop {tag}", daemon=True)

@@ -122,7 +122,7 @@ def _standby_away(site: Site, flow: Flow, standby: StandbyPostgres) -> None:
     for application in applications:
         application.start()
     site.until(lambda: flow.outbox_size() >= 12, what="the rows in the log", within_s=30)
-    away_s = site.random.uniform(20, 25)
+    away_s = site.random.uniform(40, 45)  # past the looks before an id is questioned
     Event().wait(away_s)
     early = dict(flow.accepted())
     site.promise("nothing is sent that can't be seen", early == {"first": 1}, seen=early)
