@@ -4,12 +4,12 @@ import io
 import json
 import os
 import sys
-from collections.abc import Mapping, Sequence
-from contextlib import redirect_stderr, redirect_stdout
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 from urllib.parse import urlsplit
 
 import psycopg
@@ -98,18 +98,27 @@ class Site:
             environment={**self.environment, **environment},
         )
 
-    def run(self, *words: str, expect: int = 0, **environment: str) -> Said:
-        """Run a command to its end, in this process: a fresh one costs more than the command."""
+    def run(
+        self, *words: str, expect: int = 0, answer: str | None = None, **environment: str
+    ) -> Said:
+        """Run a command to its end, in this process: a fresh one costs more than the command.
+
+        Args:
+            words: the command line.
+            expect: its exit code.
+            answer: what a person at a terminal says when asked; None: there is no terminal.
+            environment: variables of its own.
+        """
         out, err = _paper(), _paper()
         with (
             pytest.MonkeyPatch.context() as patch,
-            Path(os.devnull).open() as nobody,
+            _keyboard(answer) as keyboard,
             redirect_stdout(out),
             redirect_stderr(err),
         ):
             for name, value in {**self.environment, **environment}.items():
                 patch.setenv(name, value)
-            patch.setattr(sys, "stdin", nobody)
+            patch.setattr(sys, "stdin", keyboard)
             code = run([*words, "--config", str(self.config)])
         said = Said(_read(out), _read(err))
         assert code == expect, f"{words} ended with {code}\n{said.output}\n{said.errors}"
@@ -291,6 +300,22 @@ class Site:
         finally:
             consumer.close()
         return read
+
+
+@contextmanager
+def _keyboard(answer: str | None) -> Iterator[TextIO]:
+    """Yield what a command reads its answers from: a terminal, where somebody answers."""
+    if answer is None:
+        with Path(os.devnull).open() as nobody:
+            yield nobody
+        return
+    ours, theirs = os.openpty()
+    try:
+        os.write(ours, f"{answer}\n".encode())
+        with os.fdopen(theirs) as terminal:
+            yield terminal
+    finally:
+        os.close(ours)
 
 
 def _paper() -> io.TextIOWrapper:

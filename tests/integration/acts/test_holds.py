@@ -136,3 +136,17 @@ def test_resume_of_an_account_says_that_it_may_come_back(site: Site) -> None:
     command = site.run("resume", "account:justsend")
 
     assert "comes back" in command.output
+
+
+@pytest.mark.parametrize(("answer", "code", "stands"), [("n", 130, True), ("y", 0, False)])
+def test_resume_of_a_backlog_does_what_the_person_at_the_terminal_says(
+    site: Site, answer: str, code: int, *, stands: bool
+) -> None:
+    site.insert(3, status="pending")
+    site.hold(_hold(HoldKind.BACKLOG))
+
+    said = site.run("resume", answer=answer, expect=code)
+
+    assert "Pending rows in the table  3" in said.output
+    assert "Let all of them be sent?" in said.errors
+    assert (site.control("hold:backlog") is not None) is stands
