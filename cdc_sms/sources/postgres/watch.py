@@ -82,12 +82,12 @@ class Watch:
         try:
             if self._is_waiting:
                 self._read(now_s)
-            elif self._beat_s is None or now_s - self._beat_s >= self._beat_every_s:
-                self._beat_s = now_s
-                self._send(self._beat, beats=True)
             elif self._asked_s is None or now_s - self._asked_s >= EVERY_S:
                 self._asked_s = now_s
                 self._send(self._query, beats=False)
+            elif self._beat_s is None or now_s - self._beat_s >= self._beat_every_s:
+                self._beat_s = now_s
+                self._send(self._beat, beats=True)
         except psycopg.Error as error:
             raise connection_error(self._pgconn, doing="Watching the slot") from error
 

@@ -406,7 +406,7 @@ def test_a_link_that_went_silent_is_noticed(
 def test_a_server_that_works_in_silence_is_not_taken_for_dead(
     business: PostgresBusiness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(source, "SILENCE_S", 0.05)
+    monkeypatch.setattr(source, "SILENCE_S", 0.2)
     monkeypatch.setattr(source, "STATUS_S", 0.01)
     monkeypatch.setattr(watch, "EVERY_S", 0.01)
     log = business.source().acquire(Start.NEW_STREAM)
