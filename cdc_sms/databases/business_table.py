@@ -187,34 +187,28 @@ class BusinessTable:
     # ---- writing ------------------------------------------------------------------------------
 
     def write(self, connection: Connection, writes: Sequence[RowWrite]) -> set[Key]:
-        """Write to rows that this transaction has locked, by set; one that refuses harms none.
+        """Write to rows that this transaction has locked, as one set.
+
+        Args:
+            connection: in a savepoint of the caller's.
+            writes: of distinct rows.
 
         Returns:
-            The keys that took it; the others refused (trigger, constraint, lock, type) and are
-            owed. The transaction stands either way.
+            The keys of all of them.
 
         Raises:
+            RowRefused: at least one refused (trigger, constraint, type): roll the savepoint back
+                and try :meth:`write_what_can_be`.
+            LockTimeout: a lock was held for too long.
             RepeatTransaction: deadlock; the whole transaction is to be repeated.
-            DatabaseUnavailable: the connection failed.
+            SQLAlchemyError: the connection failed.
         """
         if not writes:
             return set()
-        try:
-            self._write_set(connection, writes)
-        except LockTimeout:  # to halve the set would wait for the same lock again and again
-            return set()
-        except RowRefused:
-            if len(writes) == 1:
-                return set()
-            half = len(writes) // 2
-            return self.write(connection, writes[:half]) | self.write(connection, writes[half:])
-        return {write.key for write in writes}
-
-    def _write_set(self, connection: Connection, writes: Sequence[RowWrite]) -> None:
         rows = [self._write_row(write) for write in writes]
+        keys = self._key_parameter([write.key for write in writes])
         try:
-            with connection.begin_nested():
-                connection.execute(self._update, {"rows": as_rows(rows)})
+            connection.execute(self._update, {"rows": as_rows(rows), "keys": keys})
         except exc.SQLAlchemyError as error:
             ours = classified(error)
             if isinstance(ours, RowRefused | RepeatTransaction):
@@ -223,6 +217,31 @@ class BusinessTable:
                 raise
             # a mapped column was dropped under us, the statement was cancelled, …
             raise RowRefused(ours.message, hint=ours.hint) from error
+        return {write.key for write in writes}
+
+    def write_what_can_be(self, connection: Connection, writes: Sequence[RowWrite]) -> set[Key]:
+        """Write to rows by halves, each in a savepoint; one that refuses harms none.
+
+        Returns:
+            The keys that took it; the others are owed. The transaction stands either way.
+
+        Raises:
+            RepeatTransaction: deadlock; the whole transaction is to be repeated.
+            SQLAlchemyError: the connection failed.
+        """
+        if not writes:
+            return set()
+        try:
+            with connection.begin_nested():
+                return self.write(connection, writes)
+        except LockTimeout:  # to halve the set would wait for the same lock again and again
+            return set()
+        except RowRefused:
+            if len(writes) == 1:
+                return set()
+        half = len(writes) // 2
+        first = self.write_what_can_be(connection, writes[:half])
+        return first | self.write_what_can_be(connection, writes[half:])
 
     def _write_row(self, write: RowWrite) -> dict[str, object]:
         row: dict[str, object] = {f"k{n}": _parameter(value) for n, value in enumerate(write.key)}
@@ -313,7 +332,8 @@ class BusinessTable:
         )
         if not values:
             return None
-        return update(self._table).values(values).where(match)
+        # named twice: of the set the server knows no size, and would read the whole table
+        return update(self._table).values(values).where(match, self._key_matches())
 
     # ---- times --------------------------------------------------------------------------------
 

@@ -84,6 +84,9 @@ class Control:
     def put(self, connection: Connection, name: str, value: Value) -> None:
         """Set a value, whatever stood there."""
         self.add(connection, name, value)
+        self._change(connection, name, value)
+
+    def _change(self, connection: Connection, name: str, value: Value) -> None:
         connection.execute(
             update(control)
             .where(control.c.name == name)
@@ -103,8 +106,8 @@ class Control:
         self.add(connection, HOLD_PREFIX + hold.name, hold.as_value())
 
     def change_hold(self, connection: Connection, hold: Hold) -> None:
-        """Change what a hold that is in force lets through."""
-        self.put(connection, HOLD_PREFIX + hold.name, hold.as_value())
+        """Change what a hold that is in force lets through; one that was lifted stays lifted."""
+        self._change(connection, HOLD_PREFIX + hold.name, hold.as_value())
 
     def lift(self, connection: Connection, name: str) -> bool:
         """Lift a hold; say whether it stood."""

@@ -5,6 +5,7 @@ table of rows that a statement works on (:func:`rows_of`), the snapshot that a r
 (:func:`snapshot`), insert-if-absent and the classification of errors.
 """
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -36,6 +37,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSON
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from cdc_sms.config.settings import LedgerSettings, SourceSettings
 from cdc_sms.databases.schema import SCHEMA
@@ -45,6 +47,7 @@ Result = TypeVar("Result")
 
 CONNECT_TIMEOUT_S = 10
 DEAD_LINK_MS = 25_000
+RESTED_S = 1.0
 REPEATS = 20
 
 _UNAVAILABLE = frozenset(
@@ -102,10 +105,24 @@ def open_engine(source: SourceSettings, ledger: LedgerSettings, *, role: str = "
         creator=connect,
         pool_size=2,
         max_overflow=2,
-        pool_pre_ping=True,
         isolation_level="READ COMMITTED",
         execution_options={"schema_translate_map": {SCHEMA: ledger.schema_name}},
     )
+
+    @event.listens_for(engine, "checkin")
+    def _note(_connection: object, record: ConnectionPoolEntry) -> None:
+        record.info["rests_since_s"] = time.monotonic()
+
+    @event.listens_for(engine, "checkout")
+    def _ping(connection: Any, record: ConnectionPoolEntry, _proxy: object) -> None:
+        """See whether a connection that rested lives: a round trip that busy ones don't need."""
+        rests_since_s = record.info.get("rests_since_s", time.monotonic())
+        if time.monotonic() - rests_since_s < RESTED_S:
+            return
+        try:
+            engine.dialect.do_ping(connection)
+        except psycopg.Error as error:
+            raise exc.DisconnectionError("it ended while it rested") from error
 
     @event.listens_for(engine, "connect")
     def _prepare(connection: psycopg.Connection[Any], _record: object) -> None:

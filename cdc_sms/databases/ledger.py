@@ -49,7 +49,7 @@ class Ledger:
         ids: Any = bindparam("ids", expanding=True)
         keys: Any = bindparam("keys", expanding=True)
         self._by_key = select(*_COLUMNS).where(delivery.c.message_key.in_(keys))
-        by_id = select(func.now(), *_COLUMNS).where(delivery.c.id.in_(ids)).order_by(delivery.c.id)
+        by_id = select(*_COLUMNS).where(delivery.c.id.in_(ids)).order_by(delivery.c.id)
         self._lock = by_id.with_for_update()
         self._lock_free = by_id.with_for_update(skip_locked=True)
         given = _given([*_COLUMNS, delivery.c.done])
@@ -61,7 +61,8 @@ class Ledger:
         self._save = (
             update(delivery)
             .values({c.name: saved.c[c.name] for c in _SAVED})
-            .where(delivery.c.id == saved.c.id)
+            # named twice: of the set the server knows no size, and would read the whole table
+            .where(delivery.c.id == saved.c.id, delivery.c.id.in_(ids))
         )
         attempts = _given(list(attempt.c))
         self._attempts = insert_if_absent(attempt).from_select(
@@ -96,13 +97,14 @@ class Ledger:
             return {}
         statement = self._lock_free if skip_locked else self._lock
         rows = connection.execute(statement, {"ids": list(ids)})
-        return {row[1]: _delivery(tuple(row)[1:]) for row in rows}
+        return {row[0]: _delivery(tuple(row)) for row in rows}
 
     def save(self, connection: Connection, messages: Sequence[Delivery]) -> None:
         """Write messages that this transaction has locked, as one set."""
         if messages:
             rows = [_as_row(message, fixed=False) for message in messages]
-            connection.execute(self._save, {"rows": as_rows(rows)})
+            ids = [message.id for message in messages]
+            connection.execute(self._save, {"rows": as_rows(rows), "ids": ids})
 
     def record_attempts(self, connection: Connection, attempts: Sequence[AttemptRow]) -> None:
         """Insert attempts; one that a repeated transaction wrote before is left alone."""

@@ -12,10 +12,11 @@ from sqlalchemy import Connection, Engine
 
 from cdc_sms.config.settings import DeliverSettings
 from cdc_sms.databases.business_table import BusinessTable, Read
-from cdc_sms.databases.control import ADOPTED, FLOOD, MEMORY, Control, holds_in
+from cdc_sms.databases.control import ADOPTED, FLOOD, HOLD_PREFIX, MEMORY, Control, holds_in
 from cdc_sms.databases.engine import in_transaction, was_never_begun
 from cdc_sms.databases.ledger import Ledger
 from cdc_sms.deliver.decide import (
+    GIVEN_UP,
     Decision,
     Finished,
     Result,
@@ -138,6 +139,10 @@ class Claims:
 
     def _gate(self, connection: Connection, *, probing: bool) -> Gate:
         now, known = self._control.of_flow(connection)
+        for name in [name for name, value in known.items() if value.get("let", 0) and _holds(name)]:
+            # what may pass is counted: one member after the other
+            standing = self._control.get(connection, name, lock=True)
+            known.pop(name) if standing is None else known.update({name: standing})
         self._flood.seen(known.get(FLOOD))
         memory, adopted = known.get(MEMORY), known.get(ADOPTED)
         if adopted is not None:
@@ -156,8 +161,12 @@ class Claims:
         """Write what a gate let through: the last of all that the transaction locks."""
         for hold in gate.changed.values():
             self._control.change_hold(connection, hold)
-        if gate.memory_changed and gate.memory is not None:
-            self._control.put(connection, MEMORY, gate.memory.as_value())
+        if gate.let_by_memory:
+            value = self._control.get(connection, MEMORY, lock=True)
+            assert value is not None
+            memory = Memory.from_value(value)  # a person may have accepted the rest meanwhile
+            left = replace(memory, let=max(0, memory.let - gate.let_by_memory))
+            self._control.put(connection, MEMORY, left.as_value())
         if gate.made is not None:
             self._control.hold(connection, gate.made)
 
@@ -213,7 +222,12 @@ class Claims:
             and result.how == "gone"
             and not known[result.look.key_text]
         ]
-        given_up = [m for d in decisions for m in d.changed if m.owes_dead_letter]
+        given_up = [
+            message
+            for decision in decisions
+            for message in decision.changed
+            if message.owes_dead_letter and message.failure_code != GIVEN_UP
+        ]
         code = next((m.failure_code for m in given_up), "gone")
         self._flood.note(connection, [True] * (len(strangers) + len(given_up)), code=code)
 
@@ -291,6 +305,10 @@ class Claims:
         self._ledger.record_attempts(
             connection, [_lost_attempt(m, now) for m in taken_over if m.state is State.IN_DOUBT]
         )
+
+
+def _holds(name: str) -> bool:
+    return name.startswith(HOLD_PREFIX)
 
 
 def _new(look: Look, row: BusinessRow, table: BusinessTable, now: datetime) -> Delivery:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from cdc_sms.deliver.decide import OwesDeadLetter
 from cdc_sms.deliver.settle import Acknowledged
-from cdc_sms.kafka.headers import DeadLetter, Header, dead_letter_headers
+from cdc_sms.kafka.headers import DeadLetter, Header, dead_letter_headers, redrives_of
 from cdc_sms.kafka.offsets import Place
 from cdc_sms.kafka.producer import Delivery, Producer
 from cdc_sms.kafka.record import Record
@@ -152,6 +152,7 @@ def _letter(owed: OwesDeadLetter, record: Record, provider: str) -> DeadLetter:
         trace_id=trace_id(message.id),
         provider=message.provider or provider,
         attempt=message.attempts,
+        redrives=message.round - 1,
     )
 
 
@@ -166,4 +167,5 @@ def _spoilt_letter(spoilt: Spoilt, record: Record, now: datetime) -> DeadLetter:
         original_timestamp_ms=record.timestamp_ms,
         first_failure_at=now.astimezone(UTC),
         last_failure_at=now.astimezone(UTC),
+        redrives=redrives_of(record.headers),
     )

@@ -20,6 +20,9 @@ FAR_AHEAD = timedelta(hours=1)
 """A message that waits longer for its date lets its offset go; the keeper emits it then."""
 
 
+GIVEN_UP = "given_up"
+"""The code of what a person had dead-lettered unsent."""
+
 MOMENT_S = 0.01
 """What a wait for a moment is longer than the moment, so that it has passed then; seconds."""
 
@@ -396,7 +399,7 @@ def _held_given_up(message: Delivery, now: datetime) -> Delivery:
         dlq_partition=None,
         dlq_offset=None,
         failure_class="permanent",
-        failure_code="given_up",
+        failure_code=GIVEN_UP,
         failure_text="it was held, and a person had it dead-lettered",
         first_failed_at=message.first_failed_at or now,
         last_failed_at=now,

@@ -37,7 +37,7 @@ class Gate:
         now: the database's clock.
         oldest: an older message than this makes a backlog by itself.
         changed: holds whose ``let`` went down, by name.
-        memory_changed: the memory's ``let`` went down.
+        let_by_memory: how many old messages passed without a hold.
         made: the hold that an old message put in force.
     """
 
@@ -48,7 +48,7 @@ class Gate:
     now: datetime
     oldest: timedelta
     changed: dict[str, Hold] = field(default_factory=dict[str, Hold])
-    memory_changed: bool = False
+    let_by_memory: int = 0
     made: Hold | None = None
 
     def ask(self, look: Look, message: Delivery, row: BusinessRow) -> Verdict:
@@ -71,7 +71,8 @@ class Gate:
         """Return the hold that lets nothing at all through; None: something may be looked at."""
         for hold in self.standing():
             counts = not hold.is_of_old_messages and not self._is_probed(hold)
-            if counts and hold.let <= 0 and not hold.give_up_before:
+            gives_up = hold.gives_all_up or hold.give_up_before
+            if counts and hold.let <= 0 and not gives_up:
                 return hold
         return None
 
@@ -113,7 +114,7 @@ class Gate:
             self.changed[hold.name] = replace(hold, let=hold.let - 1)
         elif self.memory is not None:
             self.memory = replace(self.memory, let=self.memory.let - 1)
-            self.memory_changed = True
+            self.let_by_memory += 1
 
     def _is_old(self, look: Look, message: Delivery, row: BusinessRow) -> bool:
         """Say whether the ledger can't know whether this message was sent before its time."""

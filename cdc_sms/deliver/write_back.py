@@ -14,7 +14,13 @@ from sqlalchemy import Connection, exc
 
 from cdc_sms.config.settings import StatusSettings
 from cdc_sms.databases.business_table import BusinessTable
-from cdc_sms.databases.engine import RepeatTransaction, classified, is_lost
+from cdc_sms.databases.engine import (
+    LockTimeout,
+    RepeatTransaction,
+    RowRefused,
+    classified,
+    is_lost,
+)
 from cdc_sms.model.business_row import BusinessRow, Key, RowWrite
 from cdc_sms.model.delivery import Delivery
 from cdc_sms.model.state import State
@@ -107,12 +113,20 @@ class WriteBack:
             return [_settled(entry.message, None) for entry in owing]
         if not owing:
             return []
-        try:
-            with connection.begin_nested():
-                return self._apply(connection, owing, status, now, locked)
-        except exc.SQLAlchemyError as error:
-            if is_lost(error) or isinstance(classified(error), RepeatTransaction):
-                raise
+        for one_by_one in (False, True):  # a set that is refused is looked at more closely
+            try:
+                with connection.begin_nested():
+                    return self._apply(
+                        connection, owing, status, now, locked, one_by_one=one_by_one
+                    )
+            except LockTimeout:
+                break  # to try again would wait for the same lock
+            except RowRefused:
+                continue
+            except exc.SQLAlchemyError as error:
+                if is_lost(error) or isinstance(classified(error), RepeatTransaction):
+                    raise
+                break
         # the table as a whole can't be written now: what was sent is settled all the same
         words = [word_of(o.message, status) for o in owing]
         return [
@@ -127,6 +141,8 @@ class WriteBack:
         status: StatusSettings,
         now: datetime,
         locked: Mapping[Key, BusinessRow] | None,
+        *,
+        one_by_one: bool,
     ) -> list[Delivery]:
         wanted = {o.message.id: word_of(o.message, status) for o in owing}
         keys = sorted({o.key for o in owing if wanted[o.message.id] is not None})
@@ -137,7 +153,8 @@ class WriteBack:
             for o in owing
             if (write := self._write_for(o, wanted[o.message.id], rows, status)) is not None
         }
-        written = self._table.write(connection, list(writes.values()))
+        write_rows = self._table.write_what_can_be if one_by_one else self._table.write
+        written = write_rows(connection, list(writes.values()))
         return [
             self._noted(o, wanted[o.message.id], writes, written, rows, hidden, now) for o in owing
         ]

@@ -48,9 +48,10 @@ _LOOK_EVERY_S = 20.0
 _TUNING: Mapping[str, object] = {
     # Memory: what is fetched ahead is bounded for all partitions together, and so is one answer;
     # a record larger than that still comes, alone.
-    "queued.max.messages.kbytes": 8 * 1024,
-    "fetch.max.bytes": 4 * 1024 * 1024,
-    "fetch.message.max.bytes": 1024 * 1024,
+    # What is compressed counts unpacked, and more of it than these say.
+    "queued.max.messages.kbytes": 2 * 1024,
+    "fetch.max.bytes": 1024 * 1024,
+    "fetch.message.max.bytes": 128 * 1024,
     # with a queue so small the default of a second would be felt
     "fetch.queue.backoff.ms": 50,
     "fetch.error.backoff.ms": 100,

@@ -162,6 +162,12 @@ def parse(headers: Sequence[Header]) -> DeadLetter | None:
         return None
 
 
+def redrives_of(headers: Iterable[Header]) -> int:
+    """Return how often a person had a record produced again; 0 where nothing says so."""
+    said = texts(headers).get(REDRIVES, "")
+    return int(said) if said.isdecimal() else 0
+
+
 def texts(headers: Iterable[Header]) -> Mapping[str, str]:
     """Return headers by name, as text; of a name that comes twice the last."""
     return {name: value.decode(errors="replace") for name, value in headers}

@@ -97,7 +97,7 @@ def test_backlog_is_shown_and_sent_only_when_a_person_says_so(
 def test_backlog_that_nobody_wants_is_dead_lettered_and_new_messages_go_on(
     make_flow: Callable[..., Flow],
 ) -> None:
-    flow = make_flow(deliver={"backlog_messages": 0})
+    flow = make_flow(deliver={"backlog_messages": 0, "flood_after": 5})
     flow.insert(10)
     flow.start("capture")
     flow.start("deliver", ready=False)

@@ -1,6 +1,7 @@
 """Holds in the ledger: every member obeys, over restarts; the flood guard and the backlog."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 
@@ -137,3 +138,60 @@ def test_a_ledger_from_another_place_is_refused_with_the_difference(desk: Bench)
 
     with pytest.raises(NeedsPerson, match="the Kafka cluster was cluster-a and is cluster-b"):
         in_transaction(desk.engine, lambda c: here(c, "cluster-b"))
+
+
+def test_what_a_person_had_dead_lettered_is_no_flood(desk: Bench) -> None:
+    keys = [desk.insert() for _ in range(4)]
+    desk.hold(hold(HoldKind.HISTORY, gives_all_up=True))
+    in_transaction(desk.engine, lambda c: _forget_what_was_before(desk, c))
+
+    desk.take(*(desk.look(key) for key in keys))
+
+    assert [found.kind for found in desk.holds()] == [HoldKind.HISTORY]
+
+
+def test_a_hold_that_was_lifted_meanwhile_is_not_put_back_by_a_claim(desk: Bench) -> None:
+    lifted = hold(HoldKind.FLOOD, let=5)
+
+    in_transaction(desk.engine, lambda c: Control().change_hold(c, lifted))
+
+    assert desk.holds() == []
+
+
+def test_members_that_claim_at_once_let_no_more_pass_than_a_person_said(desk: Bench) -> None:
+    other = bench(desk.database, settings=SMALL, create=None)
+    keys = [desk.insert() for _ in range(6)]
+    desk.hold(hold(HoldKind.FLOOD, let=3))
+
+    with ThreadPoolExecutor(2) as members:
+        takes = [
+            members.submit(member.take, *(member.look(key) for key in mine))
+            for member, mine in ((desk, keys[:3]), (other, keys[3:]))
+        ]
+        results = [result for take in takes for result in take.result()]
+    other.engine.dispose()
+
+    assert sum(isinstance(result, Claim) for result in results) == 3
+    assert [found.let for found in desk.holds()] == [0]
+
+
+def test_old_messages_that_pass_are_counted_in_the_memory(desk: Bench) -> None:
+    key = desk.insert()
+
+    def begin(connection: Connection) -> None:
+        since = desk.ledger.now(connection) + timedelta(seconds=1)
+        memory = Memory(since=since, let=5)
+        Control().put(connection, MEMORY, memory.as_value())
+
+    in_transaction(desk.engine, begin)
+    desk.take(replace(desk.look(key), is_snapshot=True))
+
+    value = in_transaction(desk.engine, lambda c: Control().get(c, MEMORY))
+    assert value is not None
+    assert Memory.from_value(value).let == 4
+
+
+def _forget_what_was_before(desk: Bench, connection: Connection) -> None:
+    since = desk.ledger.now(connection) + timedelta(seconds=1)
+    memory = Memory(since=since, kind=HoldKind.HISTORY, margin_s=0.0)
+    Control().put(connection, MEMORY, memory.as_value())
