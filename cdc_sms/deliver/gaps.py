@@ -1,11 +1,16 @@
 """A gap in the outbox: records that were not read yet are gone, and capture is to make it good."""
 
-from sqlalchemy import Connection, Engine
+import logging
+
+from sqlalchemy import Connection, Engine, select
 
 from cdc_sms.databases.control import GAP_PREFIX, Control
 from cdc_sms.databases.engine import in_transaction
+from cdc_sms.databases.schema import delivery
 from cdc_sms.kafka.consumer import Gap
 from cdc_sms.model.clock import Clock
+
+_log = logging.getLogger(__name__)
 
 
 class Gaps:
@@ -20,7 +25,7 @@ class Gaps:
         self._clock = clock
 
     def flag(self, gap: Gap) -> None:
-        """Flag a partition's gap.
+        """Flag a partition's gap; at a first start, when the ledger knows nothing, there is none.
 
         Raises:
             DatabaseUnavailable: repeat it.
@@ -32,7 +37,15 @@ class Gaps:
             "since": self._clock.now().isoformat(),
         }
 
-        def work(connection: Connection) -> None:
+        def work(connection: Connection) -> bool:
+            if gap.committed_offset is None and not _knows_something(connection):
+                return False
             self._control.put(connection, f"{GAP_PREFIX}{gap.partition}", value)
+            return True
 
-        in_transaction(self._engine, work)
+        if in_transaction(self._engine, work):
+            _log.error("gap.flagged", extra={"partition": gap.partition})
+
+
+def _knows_something(connection: Connection) -> bool:
+    return connection.execute(select(delivery.c.id).limit(1)).first() is not None

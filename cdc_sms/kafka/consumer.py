@@ -84,13 +84,14 @@ class Gap:
 
     Attributes:
         partition: which.
-        committed_offset: where the group was to go on.
+        committed_offset: where the group was to go on; None: the broker knows none, as at a first
+            start, and after the topic was deleted: its group's offsets go with it.
         first_offset: the first that is still there; None: not known.
         end_offset: the one that comes next; None: not known.
     """
 
     partition: int
-    committed_offset: int
+    committed_offset: int | None
     first_offset: int | None
     end_offset: int | None
 
@@ -255,11 +256,12 @@ class Consumer:
     def _restart(self, partition: int, wanted: int | None) -> None:
         """Begin a partition at the log's first record: the offset to go on from isn't there.
 
-        Without an offset it is the group's first start. With one, the log was cut: records are
-        gone, or the topic was made anew. Either is named; the ledger knows what is done.
+        Without an offset it is the group's first start, or the topic was made anew. With one, the
+        log was cut: records are gone. Either is told; the ledger knows what is done.
         """
+        first, end = self._watermarks(partition)
+        self._on_gap(Gap(partition, wanted, first, end))
         if wanted is not None:
-            first, end = self._watermarks(partition)
             logger.error(
                 "outbox.gap_found",
                 extra={
@@ -269,7 +271,6 @@ class Consumer:
                     "end_offset": end,
                 },
             )
-            self._on_gap(Gap(partition, wanted, first, end))
             self._on_revoked(frozenset({partition}), lost=True)
         self._let_go({partition})
         self._take({partition}, OFFSET_BEGINNING)

@@ -39,3 +39,29 @@ def test_stop_in_the_middle_gives_back_what_was_not_sent_and_doubts_nothing(flow
     assert code == 0
     assert flow.ledger("SELECT count(*) FROM cdc_sms_delivery WHERE doubts > 0") == 0
     assert set(flow.accepted().values()) == {1}
+
+
+def test_outbox_that_was_deleted_and_made_anew_is_noticed_and_its_rows_are_captured_again(
+    flow: Flow,
+) -> None:
+    flow.start("capture")
+    deliver = flow.start("deliver")
+    flow.insert(20)
+    flow.await_statuses(sent=20)
+    deliver.terminate()
+    assert deliver.wait(within_s=30) == 0
+    flow.insert(30)
+    until(lambda: len(flow.records("outbox")) == 50, within_s=30, what="all rows on the topic")
+
+    flow.remove_topic("outbox")
+    flow.run("topics")
+    flow.start("deliver")
+
+    flow.await_statuses(sent=50)
+    until(
+        lambda: flow.ledger("SELECT count(*) FROM cdc_sms_control WHERE name LIKE 'gap:%'") == 0,
+        within_s=30,
+        what="the gaps to be healed",
+    )
+    assert flow.lost() == []
+    assert set(flow.accepted().values()) == {1}

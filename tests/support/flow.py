@@ -281,6 +281,17 @@ class Flow:
         """Wait until nothing is under way."""
         until(self.at_rest, within_s=within_s, what="the flow to be at rest")
 
+    def remove_topic(self, topic: str) -> None:
+        """Delete one of its topics, and wait until the broker has let it go."""
+        name = f"{self.prefix}.{topic}"
+        client = AdminClient({"bootstrap.servers": self.kafka})
+        client.delete_topics([name])[name].result(10)
+        until(
+            lambda: name not in client.list_topics(timeout=10).topics,
+            within_s=30,
+            what=f"{name} to be gone",
+        )
+
     def remove(self) -> None:
         """Remove its topics; the database's fixture drops the rest."""
         client = AdminClient({"bootstrap.servers": self.kafka, "log_level": 0})

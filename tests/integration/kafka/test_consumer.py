@@ -13,7 +13,7 @@ from support.tcp_proxy import TcpProxy
 from support.waiting import still, until
 
 from cdc_sms.errors import BrokerUnavailable, SetupError
-from cdc_sms.kafka.consumer import MAX_BYTES, MAX_RECORDS
+from cdc_sms.kafka.consumer import MAX_BYTES, MAX_RECORDS, Gap
 from cdc_sms.kafka.offsets import NextOffset
 
 PROTOCOLS = pytest.mark.parametrize("protocol", ["consumer", "classic"])
@@ -47,6 +47,8 @@ def test_a_new_group_reads_from_the_first_record(
     assert sorted(member.positions) == [(p, o) for p in range(4) for o in range(5)]
     assert member.consumer.group_protocol == protocol
     assert not events(caplog, "outbox.gap_found")
+    told = sorted((gap.partition, gap.committed_offset) for gap in member.gaps)
+    assert told == [(partition, None) for partition in range(4)]
 
 
 def test_groups_are_of_the_new_protocol_where_the_broker_has_it(outbox: Outbox, join: Join) -> None:
@@ -266,6 +268,7 @@ def test_a_gap_is_named_and_read_from_the_first_record(
     assert facts["partition"] == 0
     assert facts["committed_offset"] == offset
     assert (facts["first_offset"], facts["end_offset"]) == (6, 10)
+    assert Gap(0, offset, 6, 10) in next_member.gaps
     assert next_member.positions == [(0, 6), (0, 7), (0, 8), (0, 9)]
     assert next_member.revocations == [(frozenset({0}), True)]
 
