@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import signal
 import sys
 from collections.abc import Sequence
 
@@ -22,6 +23,7 @@ def main(arguments: Sequence[str]) -> int:
     parser = _parser()
     options = parser.parse_args(arguments)
     cases = _chosen(parser, options)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # what was started is ended
     try:
         with own_servers(debezium=options.reader == "debezium") as servers:
             if options.mutations:
@@ -34,6 +36,8 @@ def main(arguments: Sequence[str]) -> int:
     except ServerUnavailableError as error:
         say(str(error))
         return UNAVAILABLE
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
     except MutationError as error:
         say(f"faults: tests/faults/mutations.py doesn't fit the code: {error}")
         return UNEXPECTED
