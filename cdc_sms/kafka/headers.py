@@ -17,6 +17,9 @@ PREFIX = "cdcsms."
 EMITTED = "cdcsms.emitted"
 """On a record that was emitted again to the outbox: the reason, in a word."""
 
+REPLAYED = "cdcsms.replayed"
+"""On a record that ``replay`` produced again: where it lay, ``P:O``."""
+
 TRIMMED = "cdcsms.trimmed"
 """On a record that holds its key and only what fits of the row: the reason, in a word."""
 

@@ -24,6 +24,7 @@ from cdc_sms.kafka.headers import Header
 
 READ_TIMEOUT_S = 30.0
 _SLICE_S = 0.5
+_ALL = 2**53
 _END_OF_PARTITION = KafkaError._PARTITION_EOF  # noqa: SLF001 - the library's only name for it
 
 
@@ -96,6 +97,57 @@ def one_record(
             return None
         found = reader.read(topic, {partition: (offset, offset + 1)})
         return next((record for record in found if record.offset == offset), None)
+
+
+def bounds_of(
+    settings: KafkaSettings, topic: str, *, wait_s: float
+) -> Mapping[int, tuple[int, int]]:
+    """Return of each partition the first offset that is still there, and the one that comes next.
+
+    Raises:
+        BrokerUnavailable: no broker answers.
+        SetupError: the topic isn't there, or we may not read it.
+    """
+    with _Reader(settings) as reader:
+        return {p: reader.bounds(topic, p) for p in reader.partitions(topic, wait_s)}
+
+
+def offsets_at(
+    settings: KafkaSettings, topic: str, moment: datetime, *, wait_s: float
+) -> Mapping[int, int]:
+    """Return of each partition the first offset that was produced at a time or later.
+
+    Args:
+        settings: where, and as whom.
+        topic: which.
+        moment: aware.
+        wait_s: how long a broker may take to answer; seconds.
+
+    Returns:
+        Where nothing was produced since, the partition's end.
+
+    Raises:
+        BrokerUnavailable: no broker answers.
+        SetupError: the topic isn't there, or we may not read it.
+    """
+    with _Reader(settings) as reader:
+        return {
+            p: reader.span(topic, p, each=_ALL, since=moment)[0]
+            for p in reader.partitions(topic, wait_s)
+        }
+
+
+def records_between(
+    settings: KafkaSettings, topic: str, spans: Mapping[int, tuple[int, int]]
+) -> Iterator[FoundRecord]:
+    """Read ranges of offsets, each from the first, up to and without the second.
+
+    Raises:
+        BrokerUnavailable: no broker answers.
+    """
+    wanted = {p: span for p, span in spans.items() if span[0] < span[1]}
+    with _Reader(settings) as reader:
+        yield from reader.read(topic, wanted)
 
 
 class _Reader:
