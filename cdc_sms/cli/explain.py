@@ -27,10 +27,11 @@ from cdc_sms.operate.explain import explain as explained
 @wait_option
 @json_option
 def explain(what: str, config: Path | None, *, wait_s: float, as_json: bool) -> None:
-    """Tell one message's story: seen, tried, given up, what people did, what it waits for.
+    """Tell one message's story, and what would move it.
 
-    ID is a message id; KEY its row's primary key, with its table or without: several messages
-    where a key was used again. It reads the ledger alone.
+    When it was seen, tried and given up, what people did, what it waits for. ID is a message
+    id; KEY its row's primary key, with its table or without: several messages where a key was
+    used again. It reads the ledger alone.
 
     Example: cdc-sms explain 4711
 

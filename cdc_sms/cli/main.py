@@ -42,7 +42,10 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
         ),
     },
     "Put it right": {
-        "replay": ("replay", "Produce records of the outbox again; what was sent is left alone."),
+        "replay": (
+            "replay",
+            "Produce records of the outbox again; the ledger decides what is sent.",
+        ),
         "hold": ("holds", "Hold all messages: nothing more is sent until 'resume'."),
         "resume": ("holds", "Lift a hold; one of old messages shows first what it holds back."),
     },

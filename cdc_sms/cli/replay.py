@@ -57,12 +57,12 @@ def replay(
     wait_s: float,
     as_json: bool,
 ) -> None:
-    """Produce records of the outbox again, at its end; the ledger decides what is sent.
+    """Produce records of the outbox again; the ledger decides what is sent.
 
-    For messages that deliver never looked at. It shows first what would come of it. What was
-    sent, may have been sent or is under way is left alone; what failed, was cancelled or expired
-    is opened again only with --include. Offsets of the group stay, members go on. Interrupted,
-    it can be given again.
+    They are written at its end, for messages that deliver never looked at. It shows first what
+    would come of it. What was sent, may have been sent or is under way is left alone; what
+    failed, was cancelled or expired is opened again only with --include. Offsets of the group
+    stay, members go on. Interrupted, it can be given again.
 
     Example: cdc-sms replay --from-time 2h --dry-run
 
