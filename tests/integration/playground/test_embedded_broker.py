@@ -1,6 +1,5 @@
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -62,14 +61,11 @@ def read_lines(member: subprocess.Popen[str], count: int) -> set[str]:
     return {member.stdout.readline().strip() for _ in range(count)}
 
 
-def test_broker_starts_at_once_with_its_topics() -> None:
-    started_at = time.monotonic()
+def test_broker_starts_with_its_topics() -> None:
     with EmbeddedBroker({TOPIC: PARTITIONS, "playground.dlq": 1}) as broker:
-        took_s = time.monotonic() - started_at
         producer = Producer({"bootstrap.servers": broker.bootstrap_servers})
         topics = producer.list_topics(timeout=10).topics
 
-    assert took_s < 1
     assert {name: len(topic.partitions) for name, topic in topics.items()} == {
         TOPIC: PARTITIONS,
         "playground.dlq": 1,

@@ -35,7 +35,8 @@ def captured(
 def events(caplog: pytest.LogCaptureFixture) -> Callable[[], list[str]]:
     """What capture has logged since the test began: the events' names."""
     caplog.set_level(logging.INFO, logger="cdc_sms")
-    return lambda: [record.getMessage() for record in caplog.records]
+    ours = ("cdc_sms.capture", "cdc_sms.sources")
+    return lambda: [r.getMessage() for r in caplog.records if r.name.startswith(ours)]
 
 
 def await_stream(running: Running) -> None:
