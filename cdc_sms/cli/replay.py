@@ -1,7 +1,6 @@
 """``replay``: records of the outbox again."""
 
 import re
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -20,17 +19,11 @@ from cdc_sms.cli.shared import (
     wait_option,
 )
 from cdc_sms.config.load import load
-from cdc_sms.config.settings import Sections
 from cdc_sms.databases.act_lock import only_act
 from cdc_sms.databases.business_table import BusinessTable
 from cdc_sms.databases.reading import read_only
-from cdc_sms.deliver.intake import Intake, Look, Skip
-from cdc_sms.kafka.offsets import Place
-from cdc_sms.kafka.reading import FoundRecord
-from cdc_sms.kafka.record import Record
 from cdc_sms.model.state import State
-from cdc_sms.operate.replay import INCLUDABLE, Replay, Seen, Tally, Wanted, find_spans
-from cdc_sms.runtime.deliver import build_intake
+from cdc_sms.operate.replay import INCLUDABLE, Replay, Tally, Wanted, find_spans
 
 
 @click.command()
@@ -75,15 +68,15 @@ def replay(
             lambda: read_only(engine, lambda c: BusinessTable.reflect(c, sections.table)),
             wait_s=wait_s,
         )
-        reader = _Reader(sections, build_intake(sections, table))
-        act = Replay(engine, sections, read=reader.read, table=table)
+        act = Replay(engine, sections, table=table)
         spans = find_spans(sections, wanted, wait_s=wait_s)
+        looking = telling("Looked at", sum(end - start for start, end in spans.values()))
         if dry_run:
-            would = act.preview(wanted, spans)
+            would = act.preview(wanted, spans, tell=looking)
             _tell(would, None, as_json=as_json)
             return
         with only_act(engine) as lock:
-            would = act.preview(wanted, spans)
+            would = act.preview(wanted, spans, tell=looking)
             if not as_json:
                 _print("would", would)
             done = Tally(left=would.left)
@@ -92,34 +85,6 @@ def replay(
                 tell = telling("Produced", would.produced.total())
                 done = act.carry_out(lock, wanted, spans, wait_s=wait_s, tell=tell)
     _tell(would, done, as_json=as_json)
-
-
-@dataclass(frozen=True, slots=True)
-class _Reader:
-    """Reads records as the deliver role does."""
-
-    sections: Sections
-    intake: Intake
-
-    def read(self, found: FoundRecord) -> Seen:
-        """Say what a record asks for."""
-        record = Record(
-            topic=self.sections.kafka.outbox,
-            partition=found.partition,
-            offset=found.offset,
-            leader_epoch=None,
-            timestamp_ms=found.timestamp_ms,
-            key=found.key,
-            value=found.value,
-            headers=found.headers,
-        )
-        match self.intake.read(record, Place(found.partition, found.offset, 0)):
-            case Look() as look:
-                return Seen(look.key, look.key_text, is_snapshot=look.is_snapshot)
-            case Skip(why):
-                return Seen(why=f"no message: {why}")
-            case _:
-                return Seen(why="undecodable")
 
 
 def _wanted(

@@ -14,7 +14,7 @@ from cdc_sms.deliver.intake import Look
 from cdc_sms.model.business_row import BusinessRow
 from cdc_sms.model.delivery import Delivery
 from cdc_sms.model.hold import Hold, HoldKind
-from cdc_sms.model.memory import MARGIN, Memory
+from cdc_sms.model.memory import Memory
 
 
 class Verdict(Enum):
@@ -123,14 +123,11 @@ class Gate:
         if memory is None or memory.accepted or tried:
             return False
         created_at = row.created_instant
-        if created_at is None:  # a snapshot's rows were there before it; the log's are new
-            return look.is_snapshot and self.now - memory.since < MARGIN
-        if memory.kind is HoldKind.HISTORY:
-            return created_at < memory.since - timedelta(seconds=memory.margin_s)
-        if created_at < memory.since - self.oldest:
+        if created_at is not None and memory.is_far_older(created_at, self.oldest):
             self.memory = replace(memory, let=0)
-            return True
-        return look.is_snapshot and created_at < memory.since
+        return memory.may_have_forgotten(
+            created_at, is_snapshot=look.is_snapshot, now=self.now, oldest=self.oldest
+        )
 
 
 _REASONS = {

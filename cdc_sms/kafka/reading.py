@@ -231,6 +231,7 @@ class _Reader:
             end = ends.get(found.partition, 0)
             if found.offset < end:
                 yield found
+                deadline = time.monotonic() + READ_TIMEOUT_S  # whoever reads may take its time
             if found.offset >= end - 1:
                 ends.pop(found.partition, None)
 

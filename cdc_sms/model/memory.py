@@ -29,6 +29,29 @@ class Memory:
     accepted: bool = False
     margin_s: float = MARGIN.total_seconds()
 
+    def may_have_forgotten(
+        self, created_at: datetime | None, *, is_snapshot: bool, now: datetime, oldest: timedelta
+    ) -> bool:
+        """Say whether a message that the ledger doesn't know may have been sent before its time.
+
+        Args:
+            created_at: when its row was created; None where nobody knows.
+            is_snapshot: its record was read from the table, not from the log.
+            now: the database's clock.
+            oldest: a message that is older by this makes a backlog by itself.
+        """
+        if self.accepted:
+            return False
+        if created_at is None:  # a snapshot's rows were there before it; the log's are new
+            return is_snapshot and now - self.since < MARGIN
+        if self.kind is HoldKind.HISTORY:
+            return created_at < self.since - timedelta(seconds=self.margin_s)
+        return created_at < self.since and (is_snapshot or self.is_far_older(created_at, oldest))
+
+    def is_far_older(self, created_at: datetime, oldest: timedelta) -> bool:
+        """Say whether a message makes a backlog by itself, however few there are."""
+        return self.kind is HoldKind.BACKLOG and created_at < self.since - oldest
+
     def as_value(self) -> dict[str, object]:
         """Return what the control table keeps."""
         return {

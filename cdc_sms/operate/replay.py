@@ -6,7 +6,7 @@ alone here, and would be by the claim too. Group offsets stay as they are.
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -19,17 +19,17 @@ from cdc_sms.databases.business_table import BusinessTable
 from cdc_sms.databases.control import MEMORY, Control
 from cdc_sms.databases.ledger import Ledger
 from cdc_sms.databases.reading import read_only
-from cdc_sms.errors import ActRefused, BrokerUnavailable
+from cdc_sms.envelope.row_key import NoMessage, RowKey, RowKeys
+from cdc_sms.errors import ActRefused, BrokerUnavailable, EnvelopeError
 from cdc_sms.kafka.headers import REPLAYED, without_ours
 from cdc_sms.kafka.reading import FoundRecord, bounds_of, offsets_at, records_between
-from cdc_sms.model.acts import is_in_doubt, replayed
-from cdc_sms.model.business_row import BusinessRow, Key
+from cdc_sms.model.acts import DROPPED, is_in_doubt, replayed
+from cdc_sms.model.business_row import BusinessRow
 from cdc_sms.model.delivery import Delivery
-from cdc_sms.model.hold import HoldKind
-from cdc_sms.model.memory import MARGIN, Memory
+from cdc_sms.model.memory import Memory
 from cdc_sms.model.state import State
 from cdc_sms.operate.acting import BATCH, Acting, Step, long_act
-from cdc_sms.operate.dead_letters import in_pages
+from cdc_sms.operate.dead_letters import PAGE, in_pages
 from cdc_sms.operate.emitting import Emitter
 
 COMMAND = "replay"
@@ -38,6 +38,10 @@ INCLUDABLE = (State.FAILED, State.CANCELLED, State.EXPIRED)
 
 FLUSH_S = 10.0
 
+PAGE_BYTES = 16 * 1024 * 1024
+"""Of records that are looked at together: each may be as large as its topic allows."""
+
+REPEATED = "the same row again"
 SEND = "would be sent"
 HELD = "would be held"
 OPEN = "opened again"
@@ -45,23 +49,6 @@ _PRODUCED = frozenset({SEND, HELD, OPEN})
 
 Spans = Mapping[int, tuple[int, int]]
 """By partition the offsets: from the first, up to and without the second."""
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """What a record asks for, as the deliver role reads it.
-
-    Attributes:
-        key: the row's key; None: the record carries no message.
-        key_text: its one text.
-        why: why it carries none, in a word.
-        is_snapshot: it was read from the table, not from the log.
-    """
-
-    key: Key | None = None
-    key_text: str = ""
-    why: str = ""
-    is_snapshot: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +94,11 @@ class Tally:
     produced: Counter[str] = field(default_factory=Counter[str])
     left: Counter[str] = field(default_factory=Counter[str])
     refused: int = 0
+
+    @property
+    def records(self) -> int:
+        """Return how many records were looked at, but for those that changed meanwhile."""
+        return self.produced.total() + self.left.total()
 
     def as_value(self) -> dict[str, Any]:
         """Return it for JSON and the audit record."""
@@ -185,6 +177,7 @@ def _offset_span(bounds: Spans, start: tuple[int, int], to: tuple[int, int] | No
 class _Judged:
     record: FoundRecord
     verdict: str
+    key_text: str = ""
     message: Delivery | None = None
 
 
@@ -196,28 +189,31 @@ class Replay:
     Args:
         engine: where the ledger is.
         sections: the configuration.
-        read: says what a record asks for, as the deliver role does.
         table: the mapped table.
     """
 
-    def __init__(
-        self,
-        engine: Engine,
-        sections: Sections,
-        *,
-        read: Callable[[FoundRecord], Seen],
-        table: BusinessTable,
-    ) -> None:
+    def __init__(self, engine: Engine, sections: Sections, *, table: BusinessTable) -> None:
         self._engine = engine
         self._sections = sections
-        self._read = read
+        self._row_keys = row_keys(sections, table)
         self._table = table
 
-    def preview(self, wanted: Wanted, spans: Spans) -> Tally:
-        """Count what would come of the records; nothing is changed."""
+    def preview(self, wanted: Wanted, spans: Spans, *, tell: Callable[[int], None]) -> Tally:
+        """Count what would come of the records; nothing is changed.
+
+        Args:
+            wanted: which, and what is opened again.
+            spans: from :func:`find_spans`.
+            tell: is told how many were looked at.
+
+        Raises:
+            BrokerUnavailable: no broker answers.
+            DatabaseUnavailable: the database can't be reached now.
+        """
         tally = Tally()
         for page in self._pages(wanted, spans):
             _count(tally, page)
+            tell(tally.records)
         return tally
 
     def carry_out(
@@ -267,11 +263,9 @@ class Replay:
 
     def _opened(self, page: Sequence[_Judged], tally: Tally) -> list[_Judged]:
         """Open the included messages; return the page without those that changed meanwhile."""
-        steps = [
-            _step(one.message) for one in page if one.verdict == OPEN and one.message is not None
-        ]
-        if steps:
-            acted = Acting(self._engine).some(COMMAND, steps)
+        wanted = [one for one in page if one.verdict == OPEN]
+        for some in in_pages(wanted, BATCH):
+            acted = Acting(self._engine).some(COMMAND, [_step(one) for one in some])
             tally.refused += len(acted.refused)
             refused = {one.target for one in acted.refused}
             page = [one for one in page if one.message is None or one.message.id not in refused]
@@ -282,65 +276,97 @@ class Replay:
 
     def _pages(self, wanted: Wanted, spans: Spans) -> Iterator[list[_Judged]]:
         """Judge the records by pages; of those of one key that come to something, the first."""
+        # whole keys would be a memory that grows with them
         done: set[bytes] = set()
         outbox = self._sections.kafka.outbox
-        for page in in_pages(records_between(self._sections.kafka, outbox, spans), BATCH):
+        for page in _pages_of(records_between(self._sections.kafka, outbox, spans)):
             judged = list[_Judged]()
-            for one, seen in self._judged(page, wanted.include):
+            for one in self._judged(page, wanted.include):
                 if one.verdict in _PRODUCED:
-                    digest = hashlib.blake2b(seen.key_text.encode(), digest_size=16).digest()
+                    digest = hashlib.blake2b(one.key_text.encode(), digest_size=16).digest()
                     if digest in done:
-                        judged.append(_Judged(one.record, "the same row again"))
+                        judged.append(_Judged(one.record, REPEATED))
                         continue
                     done.add(digest)
                 judged.append(one)
             yield judged
 
-    def _judged(
-        self, page: Sequence[FoundRecord], include: frozenset[State]
-    ) -> list[tuple[_Judged, Seen]]:
-        seen = [self._read(record) for record in page]
-        keys = {one.key_text: one.key for one in seen if one.key is not None}
+    def _judged(self, page: Sequence[FoundRecord], include: frozenset[State]) -> list[_Judged]:
+        """Say what comes of each record, by one look at the ledger and the table."""
+        asked = [(record, self._asked(record)) for record in page]
+        keys = {one.key_text: one.key for _, one in asked if isinstance(one, RowKey)}
 
-        def work(connection: Connection) -> list[tuple[_Judged, Seen]]:
-            if not keys:
-                return [(_Judged(r, s.why), s) for r, s in zip(page, seen, strict=True)]
+        def work(connection: Connection) -> list[_Judged]:
             known = Ledger().by_key(connection, list(keys))
             rows = self._table.read(connection, list(dict.fromkeys(keys.values())))
             value = Control().get(connection, MEMORY)
-            held = any(not hold.is_of_old_messages for hold in Control().holds(connection))
             judge = _Judge(
                 sections=self._sections,
                 memory=None if value is None else Memory.from_value(value),
-                all_held=held,
+                all_held=any(not h.is_of_old_messages for h in Control().holds(connection)),
                 now=rows.at,
                 include=include,
             )
             return [
-                (
-                    judge.of(
-                        r,
-                        s,
-                        known.get(s.key_text, []),
-                        None if s.key is None else rows.rows.get(s.key),
-                    ),
-                    s,
-                )
-                for r, s in zip(page, seen, strict=True)
+                judge.of(record, one, known[one.key_text], rows.rows.get(one.key))
+                if isinstance(one, RowKey)
+                else _Judged(record, one)
+                for record, one in asked
             ]
 
+        if not keys:
+            return [_Judged(record, one) for record, one in asked if isinstance(one, str)]
         return read_only(self._engine, work)
 
+    def _asked(self, record: FoundRecord) -> RowKey | str:
+        """Return which row a record asks for; where it asks for none, why."""
+        try:
+            found = self._row_keys.read(record.key, record.value, record.headers)
+        except EnvelopeError:
+            return "undecodable"
+        return f"no message: {found.why}" if isinstance(found, NoMessage) else found
 
-def _step(message: Delivery) -> Step:
-    """Return what opens a message, if it still is what was shown."""
+
+def _pages_of(records: Iterable[FoundRecord]) -> Iterator[list[FoundRecord]]:
+    """Yield records by pages that are bounded in number and in bytes."""
+    page, size = list[FoundRecord](), 0
+    for record in records:
+        page.append(record)
+        size += len(record.value or b"")
+        if len(page) >= PAGE or size >= PAGE_BYTES:
+            yield page
+            page, size = [], 0
+    if page:
+        yield page
+
+
+def row_keys(sections: Sections, table: BusinessTable) -> RowKeys:
+    """Build what reads the mapped table's keys out of records."""
+    return RowKeys(
+        table=sections.table.name,
+        key_columns=table.key_columns,
+        status_column=sections.table.columns.status,
+        pending=sections.table.status.pending,
+    )
+
+
+def _step(one: _Judged) -> Step:
+    """Return what opens a record's message, if it still is what was looked at."""
+    message = one.message
+    assert message is not None
 
     def change(locked: Delivery, now: datetime) -> Delivery:
-        if locked.state is not message.state:
+        if (locked.state, locked.round) != (message.state, message.round) or _is_kept(locked):
             raise ActRefused(f"Message {locked.id} changed meanwhile.", hint="Look again.")
         return replayed(locked, now=now)
 
-    return Step(message_id=message.id, change=change)
+    place = f"{one.record.partition}:{one.record.offset}"
+    return Step(message_id=message.id, change=change, details={"record": place})
+
+
+def _is_kept(message: Delivery) -> bool:
+    """Say whether a message that failed is not to be opened whatever a person includes."""
+    return message.owes_dead_letter or message.failure_code == DROPPED
 
 
 def _count(tally: Tally, page: Sequence[_Judged]) -> None:
@@ -360,31 +386,33 @@ class _Judge:
     include: frozenset[State]
 
     def of(
-        self, record: FoundRecord, seen: Seen, known: Sequence[Delivery], row: BusinessRow | None
+        self, record: FoundRecord, asked: RowKey, known: Sequence[Delivery], row: BusinessRow | None
     ) -> _Judged:
-        if seen.key is None:
-            return _Judged(record, seen.why)
         if row is None:
             return _Judged(record, "row gone")
         message = next((one for one in known if one.id == row.message_id), None)
         if message is None:
-            return _Judged(record, self._of_unknown(seen, row))
-        return _Judged(record, self._of_known(message, row), message)
+            return _Judged(record, self._of_unknown(asked, row), asked.key_text)
+        return _Judged(record, self._of_known(message, row), asked.key_text, message)
 
-    def _of_unknown(self, seen: Seen, row: BusinessRow) -> str:
+    def _of_unknown(self, asked: RowKey, row: BusinessRow) -> str:
         if self._has_other_word(row, ()):
             return "row not pending"
         if self._is_expired(row):
             return "row expired"
-        return HELD if self.all_held or self._is_old(seen, row) else SEND
+        return HELD if self.all_held or self._is_old(asked, row) else SEND
 
     def _of_known(self, message: Delivery, row: BusinessRow) -> str:
         if is_in_doubt(message):
             return "in doubt"
-        if not message.state.is_final:
+        if not message.state.is_final or message.owes_dead_letter:
             return "under way"
-        if message.state not in self.include or message.state is State.SENT:
-            return "already sent" if message.state is State.SENT else message.state.value
+        if message.state is State.SENT:
+            return "already sent"
+        if message.failure_code == DROPPED:
+            return "dropped: it may have been sent"
+        if message.state not in self.include:
+            return message.state.value
         if self._has_other_word(row, (message.row_word, message.intended_word)):
             return "row changed"
         return "row expired" if self._is_expired(row) else OPEN
@@ -397,17 +425,15 @@ class _Judge:
     def _is_expired(self, row: BusinessRow) -> bool:
         return row.expires_at is not None and row.expires_at <= self.now
 
-    def _is_old(self, seen: Seen, row: BusinessRow) -> bool:
-        """Say whether the ledger can't know whether it was sent before the ledger's time."""
-        memory = self.memory
-        if memory is None or memory.accepted:
-            return False
-        created_at = row.created_instant
-        if created_at is None:
-            return seen.is_snapshot and self.now - memory.since < MARGIN and memory.let <= 0
-        if memory.kind is HoldKind.HISTORY:
-            old = created_at < memory.since - timedelta(seconds=memory.margin_s)
-            return old and memory.let <= 0
-        if created_at < memory.since - timedelta(seconds=self.sections.deliver.backlog_age_s):
-            return True
-        return seen.is_snapshot and created_at < memory.since and memory.let <= 0
+    def _is_old(self, asked: RowKey, row: BusinessRow) -> bool:
+        """Say whether it may have been sent before the ledger's time.
+
+        Of these, some may still pass without a word: which they are, the claim decides.
+        """
+        return self.memory is not None and self.memory.may_have_forgotten(
+            row.created_instant,
+            # what the keeper had emitted is produced without the header that says so
+            is_snapshot=not asked.is_streamed,
+            now=self.now,
+            oldest=timedelta(seconds=self.sections.deliver.backlog_age_s),
+        )

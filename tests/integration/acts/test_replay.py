@@ -8,8 +8,10 @@ from confluent_kafka.admin import AdminClient
 from support.acts_site import Site
 
 from cdc_sms.databases.act_lock import only_act
+from cdc_sms.databases.control import MEMORY
 from cdc_sms.kafka.headers import EMITTED, REPLAYED
 from cdc_sms.model.hold import Hold, HoldKind
+from cdc_sms.model.memory import Memory
 from cdc_sms.model.state import DeadLetterClass, State
 
 
@@ -75,6 +77,42 @@ def test_included_states_are_opened_again_but_never_what_is_in_doubt(site: Site)
     assert said["done"]["left"] == {"in doubt": 1}
     assert (site.message(failed)["state"], site.message(failed)["round"]) == ("pending", 2)
     assert (site.message(doubt)["state"], site.message(doubt)["round"]) == ("failed", 1)
+
+
+def test_what_was_dropped_or_owes_its_dead_letter_is_not_opened_with_include(site: Site) -> None:
+    dropped, owing = (site.insert()[0] for _ in range(2))
+    site.know([dropped], State.FAILED, failure_code="dropped", doubts=1)
+    site.know([owing], State.FAILED, dead_letter_class=DeadLetterClass.PERMANENT)
+    _record(site, dropped)
+    _record(site, owing)
+
+    said = site.json("replay", "--from-time", "1h", "--include", "failed", "--yes")
+
+    assert said["done"]["produced"] == {}
+    assert said["done"]["left"] == {"dropped: it may have been sent": 1, "under way": 1}
+    assert site.states() == {("failed", 1): 2}
+
+
+def test_preview_says_what_is_older_than_the_ledgers_memory(site: Site) -> None:
+    [key] = site.insert(status="pending")
+    _record(site, key, **{EMITTED: b"overdue"})
+    site.put(MEMORY, Memory(since=datetime.now(UTC) + timedelta(minutes=1)).as_value())
+
+    said = site.json("replay", "--from-time", "1h", "--dry-run")
+
+    assert said["would"]["produced"] == {"would be held": 1}
+
+
+def test_opened_message_notes_the_record_that_brings_it_back(site: Site) -> None:
+    [key] = site.insert(status="cancelled")
+    [message] = site.know([key], State.CANCELLED, row_word="cancelled")
+    place = _record(site, key)
+
+    site.json("replay", "--from-offset", place, "--include", "cancelled", "--yes")
+
+    [(act, details, outcome)] = site.acts(message.id)
+    assert (act, details) == ("replay", {"record": place})
+    assert outcome == {"from": "cancelled", "to": "pending", "round": 2}
 
 
 def test_records_of_one_row_are_produced_once(site: Site) -> None:

@@ -2,7 +2,8 @@ import orjson
 import pytest
 from support.factories import record
 
-from cdc_sms.deliver.intake import Intake, Look, Skip, Undecodable, shows_another_word
+from cdc_sms.deliver.intake import Intake, Look, Skip, Undecodable
+from cdc_sms.envelope.row_key import shows_another_word
 from cdc_sms.kafka.offsets import Place
 from cdc_sms.model.encodings import ColumnKind, KeyColumn
 
