@@ -35,6 +35,7 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
     "See what happens": {
         "status": ("status", "Show what runs, what waits and why."),
         "explain": ("explain", "Tell one message's story, and what would move it."),
+        "audit": ("audit", "Compare table, ledger and topics; name what isn't accounted for."),
         "dlq": ("dead_letters", "Look at dead letters, correct them, replay or discard them."),
         "in-doubt": (
             "in_doubt",
