@@ -48,9 +48,12 @@ def why_left(letter: Letter, known: Known, *, command: str, second: bool) -> Lef
             return Left("already sent", f"The message of letter {name} was sent since.", WHERE)
         case Standing.REPLAYED:
             return Left("already replayed", f"Letter {name} was replayed already.", WHERE)
-        case Standing.DISCARDED | Standing.DROPPED as settled:
-            why = f"Letter {name} was {settled}: it is settled for good."
+        case Standing.DISCARDED:
+            why = f"Letter {name} was discarded: it is settled for good."
             return Left("settled", why, "'cdc-sms replay --include failed' would open it again.")
+        case Standing.DROPPED:
+            why = f"Letter {name} was dropped: its message may have been sent."
+            return Left("settled", why, "Insert a new row if a message is still wanted.")
         case Standing.SUPERSEDED:
             message = known.message
             present = f"{message.dlq_partition}:{message.dlq_offset}" if message else "another"
