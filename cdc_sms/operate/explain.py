@@ -21,6 +21,7 @@ from cdc_sms.databases.lookup import messages_by_id
 from cdc_sms.databases.reading import Slot, read_only, slot
 from cdc_sms.envelope.row_key import RowKey
 from cdc_sms.errors import (
+    ActRefused,
     CdcSmsError,
     DatabaseError,
     DatabaseUnavailable,
@@ -33,7 +34,7 @@ from cdc_sms.model.business_row import BusinessRow
 from cdc_sms.model.delivery import AttemptRow, Delivery
 from cdc_sms.model.masking import masked_number, masked_text
 from cdc_sms.model.memory import Memory
-from cdc_sms.operate.acting import find_message, unknown
+from cdc_sms.operate.acting import find_message
 from cdc_sms.operate.replay import row_keys
 from cdc_sms.operate.roles import ask_roles
 from cdc_sms.operate.waits import (
@@ -131,8 +132,18 @@ def explain(
         return Explained(stories, [])
     listed = _to_number(engine, sections, what)
     if not listed:
-        raise unknown(what)
+        raise _nowhere(sections, what)
     return Explained([], listed)
+
+
+def _nowhere(sections: Sections, what: str) -> ActRefused:
+    """Return the refusal of what nobody knows; what may be a number is not told."""
+    is_number = bool(usual_forms(what, region=sections.deliver.region))
+    named = "of that number or key" if is_number else what
+    return ActRefused(
+        f"Neither the ledger nor the table knows a message {named}.",
+        hint="Give a message id as 'dlq list' shows it, the row's primary key, or a phone number.",
+    )
 
 
 class _Narrator:

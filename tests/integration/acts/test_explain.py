@@ -174,4 +174,10 @@ def test_number_lists_the_newest_messages_to_it(site: Site, number: str) -> None
 def test_what_is_nowhere_is_refused(site: Site, what: str) -> None:
     refused = site.run("explain", what, expect=2)
 
-    assert f"knows no message {what}" in refused.errors
+    assert f"knows a message {what}." in refused.errors
+
+
+def test_refusal_tells_no_number(site: Site) -> None:
+    refused = site.run("explain", "600 100 299", expect=2)
+
+    assert "600 100 299" not in refused.errors
