@@ -3,9 +3,11 @@
 import json
 from datetime import UTC, datetime, timedelta
 
+import psycopg
 from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
 from support.acts_site import Site
+from support.waiting import until
 
 from cdc_sms.databases.act_lock import only_act
 from cdc_sms.databases.control import MEMORY
@@ -188,6 +190,37 @@ def test_time_in_the_future_is_refused(site: Site) -> None:
     refused = site.run("replay", "--from-time", later, "--yes", expect=2)
 
     assert "in the future" in refused.errors
+
+
+def test_replay_killed_in_the_middle_is_given_again_and_doubles_nothing(site: Site) -> None:
+    keys = site.insert(250)
+    messages = site.know(keys, State.FAILED, row_word="failed")
+    for key in keys:
+        _record(site, key)
+    wish = ("replay", "--from-time", "1h", "--include", "failed", "--yes")
+    with psycopg.connect(site.database.dsn) as other:
+        last = f"sms/{keys[-1]}"
+        other.execute("SELECT 1 FROM cdc_sms_delivery WHERE message_key = %s FOR UPDATE", (last,))
+        command = site.start(*wish, CDC_SMS_LEDGER__LOCK_TIMEOUT_S="60")
+        until(lambda: ("pending", 2) in site.states() and _waits_for_a_lock(site), within_s=60)
+        command.kill()
+    done = site.states()[("pending", 2)]
+    assert 0 < done < len(messages)
+
+    again = site.json(*wish)
+
+    assert again["done"]["produced"] == {"opened again": len(messages) - done}
+    assert again["done"]["left"] == {"under way": done}
+    assert site.states() == {("pending", 2): len(messages)}
+    assert [outcome is None for _, _, outcome in site.acts()] == [True, False]
+
+
+def _waits_for_a_lock(site: Site) -> bool:
+    [(waiting,)] = site.database.execute(
+        "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+        " AND datname = current_database()"
+    )
+    return bool(waiting)
 
 
 def test_second_replay_is_refused_while_one_runs(site: Site) -> None:
