@@ -100,9 +100,9 @@ _Event = (
 class Desk:
     """One member's ledger thread.
 
-    Thread: :meth:`put`, :meth:`note_gap`, :meth:`own`, :meth:`share`, :meth:`drop`, :meth:`stop`,
-    :meth:`describe` and the plain properties may be called from any thread; everything else is
-    the desk's own.
+    Thread: :meth:`put`, :meth:`note_gap`, :meth:`flagged`, :meth:`own`, :meth:`share`,
+    :meth:`drop`, :meth:`stop`, :meth:`describe` and the plain properties may be called from any
+    thread; everything else is the desk's own.
 
     Args:
         finished: takes the place of each record whose offset may go; any thread.
@@ -137,6 +137,7 @@ class Desk:
         self._random = random_source
         self._finished = finished
         self._inbox: queue.SimpleQueue[_Event] = queue.SimpleQueue()
+        self._flagged: queue.SimpleQueue[Gap] = queue.SimpleQueue()
         self._senders = Senders(
             provider=provider,
             count=settings.senders,
@@ -193,6 +194,11 @@ class Desk:
     def note_gap(self, gap: Gap) -> None:
         """Hand in that records are gone from the outbox."""
         self._inbox.put(gap)
+
+    def flagged(self) -> Iterator[Gap]:
+        """Return the gaps that the ledger knows by now: what is behind them may be committed."""
+        while not self._flagged.empty():
+            yield self._flagged.get()
 
     def own(self, partitions: frozenset[int]) -> None:
         """Say which partitions are ours from now on."""
@@ -479,7 +485,7 @@ class Desk:
         self._permit.publish()
         while self._to_flag:
             self._gaps.flag(self._to_flag[0])
-            self._to_flag.pop(0)
+            self._flagged.put(self._to_flag.pop(0))
         if self._undecodable:
             self._settles.count_undecodable(self._undecodable)
             self._undecodable = 0

@@ -119,6 +119,9 @@ class DeliverLoop:
             place = self._finished.get()
             self._bytes -= self._open_bytes.pop(place, 0)
             self._offsets.finished(place)
+        for gap in self._desk.flagged():
+            if gap.first_offset is not None:
+                self._offsets.begins(gap.partition, gap.first_offset)
 
     def _hold_bytes(self, place: Place, record: Record) -> None:
         size = len(record.value or b"") + len(record.key or b"")

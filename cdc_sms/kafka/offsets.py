@@ -115,6 +115,20 @@ class Offsets:
             first = owned.in_order.popleft()
             owned.reached = NextOffset(first.offset + 1, first.leader_epoch)
 
+    def begins(self, partition: int, offset: int) -> None:
+        """Have a partition's beginning committed where nothing of it is finished yet.
+
+        Else a partition that gets no record has no committed offset for ever, and looks at each
+        start as if its offsets had been lost.
+
+        Args:
+            partition: ignored unless it is assigned.
+            offset: where it was begun: every record of it lies there or behind.
+        """
+        owned = self._assigned.get(partition)
+        if owned is not None and owned.reached is None:
+            owned.reached = NextOffset(offset, None)
+
     def is_current(self, place: Place) -> bool:
         """Say whether the assignment that delivered the record still holds."""
         owned = self._assigned.get(place.partition)

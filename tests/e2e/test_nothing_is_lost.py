@@ -65,3 +65,18 @@ def test_outbox_that_was_deleted_and_made_anew_is_noticed_and_its_rows_are_captu
     )
     assert flow.lost() == []
     assert set(flow.accepted().values()) == {1}
+
+
+def test_partition_that_never_got_a_record_is_no_gap_at_the_next_start(flow: Flow) -> None:
+    flow.start("capture")
+    deliver = flow.start("deliver")
+    flow.insert(1)
+    flow.await_statuses(sent=1)
+    deliver.terminate()
+    assert deliver.wait(within_s=30) == 0
+
+    again = flow.start("deliver")
+    flow.insert(1)
+    flow.await_statuses(sent=2)
+
+    assert "gap.flagged" not in again.errors

@@ -177,3 +177,15 @@ def test_everything_is_committable_once_everything_is_finished() -> None:
 
     assert offsets.committable() == {0: NextOffset(1000, 7)}
     assert offsets.open_records(0) == 0
+
+
+def test_a_beginning_is_committed_until_a_record_is_finished() -> None:
+    offsets = Offsets()
+    offsets.assigned([0, 1])
+    (place,) = _received(offsets, 1, [5])
+    offsets.finished(place)
+
+    for partition in (0, 1, 2):
+        offsets.begins(partition, 3)
+
+    assert offsets.committable() == {0: NextOffset(3, None), 1: NextOffset(6, 7)}
