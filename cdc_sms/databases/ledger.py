@@ -115,19 +115,35 @@ class Ledger:
     # ---- the keeper's questions, all on the ledger alone ---------------------------------------
 
     def overdue(
-        self, connection: Connection, *, now: datetime, after: timedelta, limit: int
+        self,
+        connection: Connection,
+        *,
+        now: datetime,
+        after: timedelta,
+        limit: int,
+        old_are_held: bool = False,
     ) -> list[Delivery]:
         """Return what is not done and has been due for so long that no record may carry it.
 
         Scheduled messages are returned as soon as they are due: their record is committed.
+
+        Args:
+            connection: the caller's transaction.
+            now: the database's clock.
+            after: how long is long.
+            limit: the most that are returned.
+            old_are_held: leave out what such a hold may hold back, whose record waits for its
+                end, and return what is left once: else the outbox would grow as long as it stands.
         """
         late = delivery.c.due_at < now - after
         date_came = (delivery.c.state == State.SCHEDULED) & (delivery.c.due_at <= now)
         emitted = delivery.c.emitted_at
-        lately = emitted.is_not(None) & (emitted > now - after) & (emitted > delivery.c.due_at)
+        since_due = emitted.is_not(None) & (emitted > delivery.c.due_at)
+        lately = since_due & (emitted > now - after)
+        left_out = (delivery.c.state == State.PENDING) | since_due if old_are_held else lately
         statement = (
             select(*_COLUMNS)
-            .where(~delivery.c.done, delivery.c.due_at <= now, late | date_came, ~lately)
+            .where(~delivery.c.done, delivery.c.due_at <= now, late | date_came, ~left_out)
             .order_by(delivery.c.due_at)
             .limit(limit)
         )

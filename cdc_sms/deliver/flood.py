@@ -55,7 +55,8 @@ class FloodGuard:
         value = self._control.get(connection, FLOOD, lock=True) or {}
         run = run_after(int(value.get("run", 0)), ends)
         self._control.put(connection, FLOOD, {"run": run})
-        self._may_run = run > 0
+        # only a claim says that there is none: this transaction may still be undone
+        self._may_run = True
         if run >= self._after:
             self._pause(connection, run, code)
 

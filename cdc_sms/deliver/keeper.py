@@ -86,10 +86,13 @@ class Keeper:
         """Note them as emitted, then emit: once too few would be repeated after ``overdue``."""
 
         def work(connection: Connection) -> Sequence[Delivery]:
-            if any(not hold.is_of_old_messages for hold in self._control.holds(connection)):
+            holds = self._control.holds(connection)
+            if any(not hold.is_of_old_messages for hold in holds):
                 return []
             now = self._ledger.now(connection)
-            messages = self._ledger.overdue(connection, now=now, after=self._overdue, limit=BATCH)
+            messages = self._ledger.overdue(
+                connection, now=now, after=self._overdue, limit=BATCH, old_are_held=bool(holds)
+            )
             if messages:
                 self._ledger.emitted(connection, [m.id for m in messages], now=now)
             return messages

@@ -2,6 +2,7 @@
 
 import heapq
 import itertools
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -12,7 +13,7 @@ _PAUSES_S = {
     "lost_history": (60.0, 60.0),
     "row_locked": (0.25, 5.0),
     "ledger_locked": (0.05, 1.0),
-    "held": (1.0, 60.0),
+    "held": (30.0, 600.0),  # a hold that changes lets them go at once
     "refused": (5.0, 300.0),
 }
 _USUAL_S = (0.25, 5.0)
@@ -43,6 +44,7 @@ class Waiting:
     def __init__(self) -> None:
         self._heap: list[tuple[float, int, Waiter]] = []
         self._count = itertools.count()
+        self._reasons: Counter[str] = Counter()
 
     def __len__(self) -> int:
         """Return how many wait."""
@@ -55,12 +57,15 @@ class Waiting:
     def add(self, look: Look, reason: str, due_s: float) -> None:
         """Let a look wait until a moment on the monotonic clock."""
         heapq.heappush(self._heap, (due_s, next(self._count), Waiter(look, reason, due_s)))
+        self._reasons[reason] += 1
 
     def due(self, now_s: float) -> list[Look]:
         """Take out what is due, in order of the due times."""
         looks: list[Look] = []
         while self._heap and self._heap[0][0] <= now_s:
-            looks.append(heapq.heappop(self._heap)[2].look)
+            waiter = heapq.heappop(self._heap)[2]
+            self._reasons[waiter.reason] -= 1
+            looks.append(waiter.look)
         return looks
 
     def next_due_s(self) -> float | None:
@@ -68,17 +73,20 @@ class Waiting:
         return self._heap[0][0] if self._heap else None
 
     def has(self, reason: str) -> bool:
-        """Say whether one waits for this reason."""
-        return any(waiter.reason == reason for _due, _n, waiter in self._heap)
+        """Say whether one waits for this reason; any thread."""
+        return self._reasons[reason] > 0
 
     def released(self, reason: str) -> list[Look]:
         """Take out those that wait for this reason, in order of the due times."""
         found = [w for _due, _n, w in sorted(self._heap) if w.reason == reason]
-        self._heap = [entry for entry in self._heap if entry[2].reason != reason]
-        heapq.heapify(self._heap)
+        self._keep(lambda waiter: waiter.reason != reason)
         return [waiter.look for waiter in found]
 
     def drop(self, unwanted: Callable[[Look], bool]) -> None:
         """Forget looks: their partition was revoked."""
-        self._heap = [entry for entry in self._heap if not unwanted(entry[2].look)]
+        self._keep(lambda waiter: not unwanted(waiter.look))
+
+    def _keep(self, wanted: Callable[[Waiter], bool]) -> None:
+        self._heap = [entry for entry in self._heap if wanted(entry[2])]
         heapq.heapify(self._heap)
+        self._reasons = Counter(waiter.reason for waiter in self)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import Connection
@@ -15,7 +15,9 @@ from cdc_sms.databases.control import FLOOD, MEMORY, Control
 from cdc_sms.databases.engine import in_transaction
 from cdc_sms.databases.identity import check_identity, server_identifier
 from cdc_sms.deliver.decide import Claim, OwesDeadLetter, Wait
+from cdc_sms.deliver.flood import FloodGuard
 from cdc_sms.errors import NeedsPerson
+from cdc_sms.model.clock import SystemClock
 from cdc_sms.model.hold import HoldKind
 from cdc_sms.model.identity import Identity
 from cdc_sms.model.memory import Memory
@@ -189,6 +191,44 @@ def test_old_messages_that_pass_are_counted_in_the_memory(desk: Bench) -> None:
     value = in_transaction(desk.engine, lambda c: Control().get(c, MEMORY))
     assert value is not None
     assert Memory.from_value(value).let == 4
+
+
+def test_a_success_that_was_rolled_back_still_ends_the_run(desk: Bench) -> None:
+    keys = [desk.insert() for _ in range(2)]
+    desk.settle(desk.claim(*keys), PERMANENT)
+    guard = FloodGuard(control=Control(), after=3, clock=SystemClock())
+    guard.seen({"run": 2})
+
+    with desk.engine.connect() as connection:
+        guard.note(connection, [False], code=None)
+        connection.rollback()
+    in_transaction(desk.engine, lambda c: guard.note(c, [False], code=None))
+
+    assert in_transaction(desk.engine, lambda c: Control().get(c, FLOOD)) == {"run": 0}
+
+
+def test_what_an_old_backlog_holds_is_not_emitted_over_and_over(desk: Bench) -> None:
+    keys = [desk.insert() for _ in range(2)]
+    desk.claim(keys[0])
+    desk.database.execute(
+        "UPDATE sms SET send_after = now() + interval '2 h' WHERE id = %s", keys[1]
+    )
+    desk.take(desk.look(keys[1]))
+    held = desk.insert()
+    desk.hold(hold(HoldKind.BACKLOG))
+    in_transaction(desk.engine, lambda c: _forget_what_was_before(desk, c))
+    desk.take(desk.look(held))
+    later = datetime.now(UTC) + timedelta(hours=3)
+
+    def overdue(connection: Connection) -> list[str]:
+        found = desk.ledger.overdue(
+            connection, now=later, after=timedelta(minutes=5), limit=10, old_are_held=True
+        )
+        desk.ledger.emitted(connection, [message.id for message in found], now=later)
+        return sorted(message.state for message in found)
+
+    assert in_transaction(desk.engine, overdue) == ["scheduled", "sending"]
+    assert in_transaction(desk.engine, overdue) == []
 
 
 def _forget_what_was_before(desk: Bench, connection: Connection) -> None:
