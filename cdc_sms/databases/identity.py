@@ -47,10 +47,9 @@ def check_identity(connection: Connection, here: Identity) -> None:
     Raises:
         NeedsPerson: it is another one; all differences.
     """
-    known = known_identity(connection)
-    if known is None:
-        Control().add(connection, IDENTITY, dict(here.as_value()))
-        return
+    Control().add(connection, IDENTITY, dict(here.as_value()))
+    known = known_identity(connection)  # ours, or another role's that was first
+    assert known is not None
     found = differences(known, here)
     if found:
         raise NeedsPerson(

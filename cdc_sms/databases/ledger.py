@@ -179,6 +179,11 @@ class Ledger:
         ).one()
         return row[0], row[1], row[2]
 
+    def first_seen(self, connection: Connection) -> datetime | None:
+        """Return when the ledger knew its first message; None: it knows none. Reads all of it."""
+        found: datetime | None = connection.scalar(select(func.min(delivery.c.seen_at)))
+        return found
+
     def now(self, connection: Connection) -> datetime:
         """Return the database's clock."""
         return connection.execute(select(cast(func.now(), DateTime(timezone=True)))).scalar_one()

@@ -161,14 +161,18 @@ class Claims:
         """Write what a gate let through: the last of all that the transaction locks."""
         for hold in gate.changed.values():
             self._control.change_hold(connection, hold)
-        if gate.let_by_memory:
-            value = self._control.get(connection, MEMORY, lock=True)
-            assert value is not None
-            memory = Memory.from_value(value)  # a person may have accepted the rest meanwhile
-            left = replace(memory, let=max(0, memory.let - gate.let_by_memory))
-            self._control.put(connection, MEMORY, left.as_value())
         if gate.made is not None:
             self._control.hold(connection, gate.made)
+        if gate.made is None and not gate.let_by_memory:
+            return
+        value = self._control.get(connection, MEMORY, lock=True)
+        assert value is not None
+        memory = Memory.from_value(value)  # a person may have accepted the rest meanwhile
+        if gate.made is not None and memory.accepted:
+            self._control.lift(connection, gate.made.name)
+        if gate.let_by_memory:
+            left = replace(memory, let=max(0, memory.let - gate.let_by_memory))
+            self._control.put(connection, MEMORY, left.as_value())
 
     def _look(self, connection: Connection, looks: Sequence[Look], rules: Rules) -> list[Result]:
         known = self._ledger.by_key(connection, [look.key_text for look in looks])

@@ -107,14 +107,8 @@ class DeliverRole:
 
     def _begin_memory(self) -> None:
         """Note, at the first start, since when the ledger knows every message."""
-
-        def work(connection: Connection) -> None:
-            memory = Memory(
-                since=Ledger().now(connection), let=self._sections.deliver.backlog_messages
-            )
-            Control().add(connection, MEMORY, memory.as_value())
-
-        in_transaction(self._engine, work)
+        let = self._sections.deliver.backlog_messages
+        in_transaction(self._engine, lambda connection: begin_memory(connection, let=let))
 
     def _build(self, table: BusinessTable) -> DeliverLoop:
         sections, clock, metrics = self._sections, self._clock, self._metrics
@@ -176,6 +170,21 @@ class DeliverRole:
         """Say whether the loop turns."""
         loop = self._loop
         return loop is None or loop.live_s() < STUCK_AFTER_S
+
+
+def begin_memory(connection: Connection, *, let: int) -> None:
+    """Note since when the ledger knows every message, unless that is known.
+
+    A ledger from before there was a memory has it since its first message.
+
+    Args:
+        connection: the caller's transaction.
+        let: how many older messages may pass.
+    """
+    if Control().get(connection, MEMORY) is not None:
+        return
+    since = Ledger().first_seen(connection) or Ledger().now(connection)
+    Control().add(connection, MEMORY, Memory(since=since, let=let).as_value())
 
 
 def build_intake(sections: Sections, table: BusinessTable) -> Intake:

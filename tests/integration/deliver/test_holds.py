@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import Connection
+from sqlalchemy import Connection, event
 from support.factories import hold
 from support.fixtures.databases import PostgresDatabase
 from support.ledgers import SETTINGS, Bench, bench
@@ -22,6 +22,7 @@ from cdc_sms.model.hold import HoldKind
 from cdc_sms.model.identity import Identity
 from cdc_sms.model.memory import Memory
 from cdc_sms.model.outcome import Failed, FailureClass, Sent
+from cdc_sms.runtime.deliver import begin_memory
 
 PERMANENT = Failed(FailureClass.PERMANENT, "INVALID_MSISDN", "the number is none")
 SMALL = SETTINGS.model_copy(update={"flood_after": 3})
@@ -229,6 +230,46 @@ def test_what_an_old_backlog_holds_is_not_emitted_over_and_over(desk: Bench) -> 
 
     assert in_transaction(desk.engine, overdue) == ["scheduled", "sending"]
     assert in_transaction(desk.engine, overdue) == []
+
+
+def test_a_ledger_from_before_there_was_a_memory_holds_nothing_that_it_knows(desk: Bench) -> None:
+    key = desk.insert()
+    desk.database.execute("UPDATE sms SET send_after = now() + interval '1 minute'")
+    desk.take(desk.look(key))
+    desk.database.execute("UPDATE sms SET send_after = NULL")
+    desk.database.execute(
+        "UPDATE cdc_sms_delivery SET seen_at = '2026-01-02', due_at = '2026-01-02'"
+    )
+
+    in_transaction(desk.engine, lambda c: begin_memory(c, let=0))
+    in_transaction(desk.engine, lambda c: begin_memory(c, let=7))
+
+    value = in_transaction(desk.engine, lambda c: Control().get(c, MEMORY))
+    assert value is not None
+    assert Memory.from_value(value) == Memory(since=datetime(2026, 1, 2, tzinfo=UTC))
+    desk.claim(key)
+
+
+def test_a_backlog_that_is_accepted_during_a_claim_is_not_held_again(desk: Bench) -> None:
+    key = desk.insert()
+    in_transaction(desk.engine, lambda c: _forget_what_was_before(desk, c))
+    person = bench(desk.database, create=None)
+
+    def accept(connection: Connection) -> None:
+        value = Control().get(connection, MEMORY)
+        assert value is not None
+        Control().put(connection, MEMORY, {**value, "accepted": True})
+
+    @event.listens_for(desk.engine, "before_cursor_execute")
+    def _meanwhile(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        if statement.startswith("INSERT INTO public.cdc_sms_delivery"):
+            in_transaction(person.engine, accept)
+
+    [held] = desk.take(desk.look(key))
+    person.engine.dispose()
+
+    assert isinstance(held, Wait)
+    assert desk.holds() == []
 
 
 def _forget_what_was_before(desk: Bench, connection: Connection) -> None:
