@@ -29,7 +29,7 @@ from cdc_sms.deliver.permit import Permit
 from cdc_sms.deliver.route import route
 from cdc_sms.deliver.send import BalanceAnswer, Returned, Senders
 from cdc_sms.deliver.settle import Acknowledged, Settlement, Settles
-from cdc_sms.deliver.tell import Tell
+from cdc_sms.deliver.tell import WAITING_REASONS, Tell
 from cdc_sms.deliver.waiting import Waiting, pause_s
 from cdc_sms.errors import DatabaseUnavailable
 from cdc_sms.kafka.consumer import Gap
@@ -242,6 +242,13 @@ class Desk:
     def held_by(self) -> Hold | None:
         """Return the hold that lets nothing through; None: none does."""
         return self._permit.held_by
+
+    @property
+    def waits_for(self) -> list[str]:
+        """Return what all that is in hand waits for; nothing: some of it may be sent now."""
+        if self._line or self._in_flight:
+            return []
+        return [reason for reason in WAITING_REASONS if self._waiting.has(reason)]
 
     @property
     def stopped_by(self) -> str | None:

@@ -70,6 +70,7 @@ class DeliverLoop:
         self._open_bytes: dict[Place, int] = {}
         self._bytes = 0
         self._owned: frozenset[int] = frozenset()
+        self._full: frozenset[int] = frozenset()
         self._commit_at_s = 0.0
         self._lag: dict[int, int] = {}
         self.turned_at_s = clock.monotonic_s()
@@ -165,6 +166,7 @@ class DeliverLoop:
                 or self._offsets.held_records(p) >= MAX_HELD_RECORDS
             )
             reasons["waiting"] = len(paused)
+        self._full = paused if reasons["waiting"] else frozenset()
         for reason, count in reasons.items():
             self._metrics.paused_partitions.labels(reason).set(count)
         return paused
@@ -236,7 +238,14 @@ class DeliverLoop:
             return "the database can't be used"
         if not self._consumer.is_connected:
             return "no broker answers"
-        return self._desk.stopped_by
+        return self._desk.stopped_by or self._full_of()
+
+    def _full_of(self) -> str | None:
+        """Return what keeps every partition from taking more; None: one of them moves."""
+        if not self._full or self._full != self._owned:
+            return None
+        waits_for = self._desk.waits_for
+        return f"no partition takes more: all wait ({', '.join(waits_for)})" if waits_for else None
 
     def live_s(self) -> float:
         """Return how long ago the loop last turned; seconds."""

@@ -93,6 +93,9 @@ class Permit:
             return f"the provider is paused: {self._breaker.reason}"
         if self._held_by is not None:
             return f"held ({self._held_by.name}): {self._held_by.reason}"
+        for hold in self._holds:
+            if hold.holds_what_comes:
+                return f"held ({hold.name}), after what is dead-lettered: {hold.reason}"
         if self._silent_because is not None:
             return f"the provider doesn't answer: {self._silent_because}"
         return None

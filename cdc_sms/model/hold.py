@@ -70,6 +70,12 @@ class Hold:
         """Say whether only messages older than the ledger's memory are held."""
         return self.kind in OF_OLD_MESSAGES
 
+    @property
+    def holds_what_comes(self) -> bool:
+        """Say whether what it held is dead-lettered, and what comes after that is still held."""
+        stands = self.let <= 0 and not self.is_of_old_messages and not self.gives_all_up
+        return stands and bool(self.give_up_before)
+
     def gives_up(self, partition: int, offset: int) -> bool:
         """Say whether a record's message is to be dead-lettered instead of held."""
         return self.gives_all_up or offset < self.give_up_before.get(partition, 0)

@@ -1,5 +1,7 @@
 """Holds: what they say, what they let through, and how they are kept."""
 
+from typing import Any
+
 import orjson
 import pytest
 from support.factories import NOW, hold
@@ -33,6 +35,21 @@ def test_hold_gives_up_what_lay_before_it_was_said_and_nothing_later() -> None:
     assert given_up.gives_up(0, 16)
     assert not given_up.gives_up(0, 17)
     assert not given_up.gives_up(1, 0)
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_so"),
+    [
+        ({"give_up_before": {0: 17}}, True),
+        ({"give_up_before": {0: 17}, "let": 1}, False),
+        ({}, False),
+    ],
+)
+def test_hold_that_gives_up_what_lay_before_still_holds_what_comes(
+    changes: dict[str, Any], *, is_so: bool
+) -> None:
+    assert hold(HoldKind.FLOOD, **changes).holds_what_comes is is_so
+    assert not hold(HoldKind.BACKLOG, **changes).holds_what_comes
 
 
 @pytest.mark.parametrize(
