@@ -17,6 +17,7 @@ from cdc_sms.deliver.flood import FloodGuard
 from cdc_sms.deliver.intake import Look
 from cdc_sms.deliver.route import Route
 from cdc_sms.deliver.write_back import Owing, WriteBack, is_void
+from cdc_sms.errors import NeedsPerson
 from cdc_sms.model.delivery import AttemptRow, Delivery
 from cdc_sms.model.outcome import Failed, InDoubt, Outcome, Sent
 from cdc_sms.model.state import DeadLetterClass, State
@@ -89,11 +90,12 @@ class Settles:
         Raises:
             DatabaseUnavailable: whether COMMIT was reached is not known: repeat the call; what
                 is settled already is recognised by its state.
+            NeedsPerson: the ledger has lost its history.
         """
 
         def work(connection: Connection) -> list[Result]:
             ids = sorted({s.claim.message.id for s in settlements})
-            before = self._ledger.lock(connection, ids, skip_locked=False)
+            before = self._locked(connection, ids)
             now = self._ledger.now(connection)
             after = {
                 s.claim.message.id: settled(before[s.claim.message.id], s, now, self._provider)
@@ -115,6 +117,21 @@ class Settles:
             return [self._result(s.claim.look, after[s.claim.message.id], now) for s in settlements]
 
         return in_transaction(self._engine, work)
+
+    def _locked(self, connection: Connection, ids: Sequence[str]) -> dict[str, Delivery]:
+        """Lock messages that were claimed: a ledger that doesn't know them has lost its history.
+
+        Raises:
+            NeedsPerson: it doesn't.
+        """
+        found = self._ledger.lock(connection, ids, skip_locked=False)
+        if len(found) < len(ids):
+            raise NeedsPerson(
+                f"The ledger doesn't know {len(ids) - len(found)} messages that were claimed: a "
+                "backup was restored, or the ledger was emptied.",
+                hint="Stop all roles; cdc-sms adopt says what becomes of messages from before.",
+            )
+        return found
 
     def _guard(self, connection: Connection, changes: Sequence[tuple[Delivery, Delivery]]) -> None:
         """Count what was given up and what was sent, as the flood guard wants it."""
@@ -149,11 +166,12 @@ class Settles:
 
         Raises:
             DatabaseUnavailable: repeat the call.
+            NeedsPerson: the ledger has lost its history.
         """
 
         def work(connection: Connection) -> list[Result]:
             ids = sorted({a.message_id for a in acknowledged})
-            messages = self._ledger.lock(connection, ids, skip_locked=False)
+            messages = self._locked(connection, ids)
             now = self._ledger.now(connection)
             for letter in acknowledged:
                 messages[letter.message_id] = _with_letter(messages[letter.message_id], letter, now)

@@ -22,7 +22,7 @@ from cdc_sms.databases.version import HEAD, VERSION_TABLE
 from cdc_sms.deliver.claim import LOOKS_BEFORE_DOUBT
 from cdc_sms.deliver.decide import Claim, Finished, OwesDeadLetter, Wait
 from cdc_sms.deliver.settle import Acknowledged
-from cdc_sms.errors import MappingError
+from cdc_sms.errors import MappingError, NeedsPerson
 from cdc_sms.model.hold import HoldKind
 from cdc_sms.model.outcome import Failed, FailureClass, InDoubt, Sent
 from cdc_sms.model.state import DeadLetterClass, State
@@ -591,3 +591,11 @@ def test_acceptance_after_a_takeover_is_one_attempt(desk: Bench) -> None:
     desk.settle([claim], Sent("1"))
 
     assert desk.state(claim.message.id)["attempts"] == 1
+
+
+def test_ledger_that_lost_a_claimed_message_stops_for_a_person(desk: Bench) -> None:
+    claims = desk.claim(desk.insert(), desk.insert())
+    desk.database.execute("DELETE FROM cdc_sms_delivery WHERE id = %s", claims[0].message.id)
+
+    with pytest.raises(NeedsPerson, match="doesn't know 1 messages that were claimed"):
+        desk.settle(claims, Sent("1"))
