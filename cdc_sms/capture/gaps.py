@@ -1,6 +1,6 @@
 """Gaps in the outbox that deliver flagged: capture makes them good by a snapshot."""
 
-from collections.abc import Collection
+from collections.abc import Mapping
 from typing import Protocol
 
 
@@ -10,16 +10,16 @@ class Gaps(Protocol):
     Thread: capture's loop.
     """
 
-    def flagged(self) -> frozenset[str]:
-        """Return the flags that stand.
+    def flagged(self) -> Mapping[str, str]:
+        """Return the flags that stand, and what each says.
 
         Raises:
             DatabaseUnavailable: the ledger can't be asked now.
         """
         ...
 
-    def healed(self, flags: Collection[str]) -> None:
-        """Remove flags: every row that was pending since is acknowledged on the outbox again.
+    def healed(self, flags: Mapping[str, str]) -> None:
+        """Remove flags that still say the same: what was pending is on the outbox again.
 
         Raises:
             DatabaseUnavailable: wait and repeat.

@@ -7,6 +7,7 @@ while records wait for their acknowledgement it looks after the broker as well.
 import logging
 import random
 import threading
+from collections.abc import Mapping
 from contextlib import closing
 
 from cdc_sms.capture.gaps import Gaps
@@ -62,6 +63,7 @@ class CaptureLoop:
         heartbeats: their topic.
         first_snapshot: the record of the first snapshot's completeness.
         gaps: what is missing on the outbox.
+        accept_gap: a person said to go on where rows may be missing and nothing shows which.
         shows_pending: whether the table has a status column.
         metrics: of this process.
         clock: where the present comes from.
@@ -82,6 +84,7 @@ class CaptureLoop:
         heartbeats: HeartbeatTopic,
         first_snapshot: FirstSnapshot,
         gaps: Gaps,
+        accept_gap: bool = False,
         shows_pending: bool,
         metrics: Metrics,
         clock: Clock,
@@ -93,7 +96,8 @@ class CaptureLoop:
         self._heartbeats = heartbeats
         self._first_snapshot = first_snapshot
         self._gaps = gaps
-        self._flags: frozenset[str] = frozenset()
+        self._accept_gap = accept_gap
+        self._flags: Mapping[str, str] = {}
         self._ask_ledger_at_s = 0.0
         self._shows_pending = shows_pending
         self._metrics = metrics
@@ -148,7 +152,12 @@ class CaptureLoop:
         if self._given_up is not None and found.state is LogState.USABLE:
             found = Found(LogState.LOST, self._given_up.message)
         complete = self._first_snapshot.is_complete()
-        start = decide(found, snapshot_complete=complete, shows_pending=self._shows_pending)
+        start = decide(
+            found,
+            snapshot_complete=complete,
+            shows_pending=self._shows_pending,
+            accept_gap=self._accept_gap,
+        )
         if is_lost(found, snapshot_complete=complete):
             logger.error("slot.lost", extra={"reason": found.reason or "it was dropped"})
             self._first_snapshot.forget()
@@ -163,6 +172,10 @@ class CaptureLoop:
         if self._flags and self._shows_pending:
             logger.error("gap.found", extra={"gaps": sorted(self._flags)})
             return Start.SNAPSHOT if start is Start.STREAM else start
+        if self._flags and self._accept_gap:
+            logger.warning("gap.accepted", extra={"gaps": sorted(self._flags)})
+            self._gaps.healed(self._flags)
+            self._flags = {}
         return start
 
     def _wants_snapshot(self) -> bool:
@@ -177,8 +190,7 @@ class CaptureLoop:
             self._standing.missed_ledger(error.message)
             return False
         self._standing.missed_ledger(None)
-        if flags and not self._shows_pending:
-            self._standing.missed_records()
+        self._standing.missed_records(bool(flags) and not self._shows_pending)
         return bool(flags) and self._shows_pending
 
     def _begin(self, start: Start) -> None:
@@ -194,7 +206,7 @@ class CaptureLoop:
         if finished.snapshot:
             self._first_snapshot.mark_complete()
             self._gaps.healed(self._flags)
-            self._flags = frozenset()
+            self._flags = {}
             self._heartbeats.begin()
             self._standing.completed_snapshot()
         if finished.position is not None:

@@ -66,27 +66,29 @@ def is_lost(found: Found, *, snapshot_complete: bool) -> bool:
     return found.state is LogState.LOST or (found.state is LogState.ABSENT and snapshot_complete)
 
 
-def decide(found: Found, *, snapshot_complete: bool, shows_pending: bool) -> Start:
+def decide(
+    found: Found, *, snapshot_complete: bool, shows_pending: bool, accept_gap: bool = False
+) -> Start:
     """Return how to begin.
 
     Args:
         found: from the source's inspection.
         snapshot_complete: whether the first snapshot is recorded complete.
         shows_pending: whether the table has a status column.
+        accept_gap: a person said to go on from the present.
 
     Raises:
         NeedsPerson: the position is lost, and no column tells what is still to be sent.
     """
     start = _TABLE[found.state, snapshot_complete, shows_pending]
+    if start is None and accept_gap:
+        return Start.NEW_STREAM
     if start is None:
         because = f" ({found.reason})" if found.reason else ""
         raise NeedsPerson(
             f"The position in the database's log is lost{because}, and the table has no status "
             "column that would tell which rows are still to be sent.",
-            hint=(
-                "Find the rows that were inserted meanwhile and decide about them; then drop the "
-                "replication slot, if it is still there, and delete the control row "
-                "first_snapshot:<slot> of the ledger: capture then starts at the present."
-            ),
+            hint="Find the rows that were inserted meanwhile and decide about them; then start "
+            "once with 'cdc-sms capture --accept-gap', which goes on from the present.",
         )
     return start

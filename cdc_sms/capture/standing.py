@@ -99,11 +99,11 @@ class Standing:
             logger.log(logging.INFO if why is None else logging.WARNING, event)
         self._ledger_trouble = why
 
-    def missed_records(self) -> None:
+    def missed_records(self, missed: bool) -> None:  # noqa: FBT001 - what is taken note of
         """Take note of a gap in the outbox that no snapshot heals: the table shows no status."""
-        if not self._records_missing:
+        if missed and not self._records_missing:
             logger.error("gap.found", extra={"reason": "the table has no status column"})
-        self._records_missing = True
+        self._records_missing = missed
 
     def met(self, error: CdcSmsError) -> float:
         """Take note of an error that is waited for.
@@ -145,7 +145,8 @@ class Standing:
         if self._records_missing:
             return (
                 "Records are gone from the outbox, and the table has no status column that would "
-                "tell which rows are still to be sent: see 'cdc-sms audit'."
+                "tell which rows are still to be sent: look for them, then start once with "
+                "'cdc-sms capture --accept-gap'."
             )
         return self._ledger_trouble
 

@@ -32,7 +32,12 @@ def _role_options(command: Callable[P, Result]) -> Callable[P, Result]:
 
 @click.command()
 @_role_options
-def capture(config: Path | None, *, with_parent: bool) -> None:
+@click.option(
+    "--accept-gap",
+    is_flag=True,
+    help="Go on from the present where rows may be missing and no column tells which.",
+)
+def capture(config: Path | None, *, with_parent: bool, accept_gap: bool) -> None:
     """Follow the database's log and put its rows on the topic.
 
     One capture reads at a time; any number of others wait and take over when it ends. It
@@ -52,7 +57,7 @@ def capture(config: Path | None, *, with_parent: bool) -> None:
 
     metrics = Metrics()
     run_role(
-        CaptureRole(sections, metrics=metrics),
+        CaptureRole(sections, metrics=metrics, accept_gap=accept_gap),
         address=sections.capture.address,
         setting="capture.address",
         metrics=metrics,

@@ -14,14 +14,15 @@ name                     value
 =======================  ==========================================================================
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 import orjson
 from sqlalchemy import Connection, Engine, delete, func, or_, select, update
 
-from cdc_sms.databases.engine import in_transaction, insert_if_absent
+from cdc_sms.databases.engine import in_transaction, insert_if_absent, log_position
+from cdc_sms.databases.history import History
 from cdc_sms.databases.schema import control
 from cdc_sms.model.hold import Hold
 
@@ -60,20 +61,25 @@ class Control:
         )
         return {name: orjson.loads(value) for name, value in connection.execute(statement)}
 
-    def of_flow(self, connection: Connection) -> tuple[datetime, dict[str, Value]]:
-        """Return in one look what a claim must know: the database's clock, holds, memory, flood."""
-        moment = select(func.now().label("read_at")).subquery("moment")
+    def of_flow(self, connection: Connection) -> tuple[datetime, int | None, dict[str, Value]]:
+        """Return in one look what a claim must know.
+
+        Returns:
+            The database's clock, the end of its log, and holds, memory and flood by name.
+        """
+        at, end = func.now().label("read_at"), log_position().label("log_end")
+        moment = select(at, end).subquery("moment")
         concerns_flow = or_(
             control.c.name.startswith(HOLD_PREFIX, autoescape=True),
             control.c.name.in_([MEMORY, FLOOD, ADOPTED]),
         )
         found = connection.execute(
-            select(moment.c.read_at, control.c.name, control.c.value).select_from(
+            select(moment.c.read_at, moment.c.log_end, control.c.name, control.c.value).select_from(
                 moment.outerjoin(control, concerns_flow)
             )
         ).all()
-        named = {name: orjson.loads(value) for _, name, value in found if name is not None}
-        return found[0][0], named
+        named = {name: orjson.loads(value) for _, _, name, value in found if name is not None}
+        return found[0][0], found[0][1], named
 
     def add(self, connection: Connection, name: str, value: Value) -> None:
         """Set a value; one that stands already stays as it is."""
@@ -173,34 +179,40 @@ class GapRecord:
 
     Args:
         engine: the database of the ledger.
+        history: is told how far the log reaches.
     """
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, history: History) -> None:
         self._engine = engine
+        self._history = history
         self._control = Control()
 
-    def flagged(self) -> frozenset[str]:
-        """Return the flags that stand.
+    def flagged(self) -> Mapping[str, str]:
+        """Return the flags that stand, and what each says.
 
         Raises:
             DatabaseUnavailable: the ledger can't be asked now.
         """
 
-        def work(connection: Connection) -> frozenset[str]:
-            return frozenset(self._control.names(connection, GAP_PREFIX))
+        def work(connection: Connection) -> dict[str, str]:
+            self._history.saw(connection.execute(select(log_position())).scalar_one())
+            found = self._control.names(connection, GAP_PREFIX)
+            return {name: _text(value) for name, value in found.items()}
 
         return in_transaction(self._engine, work)
 
-    def healed(self, flags: Collection[str]) -> None:
-        """Remove flags.
+    def healed(self, flags: Mapping[str, str]) -> None:
+        """Remove flags that still say the same: what was flagged anew meanwhile stays.
 
         Raises:
             DatabaseUnavailable: wait and repeat.
         """
 
         def work(connection: Connection) -> None:
-            for flag in flags:
-                self._control.remove(connection, flag)
+            for name, said in flags.items():
+                standing = self._control.get(connection, name, lock=True)
+                if standing is not None and _text(standing) == said:
+                    self._control.remove(connection, name)
 
         if flags:
             in_transaction(self._engine, work)

@@ -25,6 +25,7 @@ from sqlalchemy import (
     TableValuedAlias,
     Text,
     bindparam,
+    case,
     cast,
     column,
     create_engine,
@@ -32,6 +33,7 @@ from sqlalchemy import (
     exc,
     func,
     literal,
+    literal_column,
     select,
     types,
 )
@@ -40,6 +42,7 @@ from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from cdc_sms.config.settings import LedgerSettings, SourceSettings
+from cdc_sms.databases.history import History
 from cdc_sms.databases.schema import SCHEMA
 from cdc_sms.errors import CdcSmsError, DatabaseError, DatabaseUnavailable, MappingError, SetupError
 
@@ -74,13 +77,26 @@ class RepeatTransaction(DatabaseError):  # noqa: N818 - what is to be done
     """Deadlock or serialization failure: the whole transaction is to be repeated."""
 
 
-def open_engine(source: SourceSettings, ledger: LedgerSettings, *, role: str = "tool") -> Engine:
+def open_engine(
+    source: SourceSettings,
+    ledger: LedgerSettings,
+    *,
+    role: str = "tool",
+    history: History | None = None,
+) -> Engine:
     """Open the business database for one role; nothing is connected yet.
 
     Every session runs in READ COMMITTED and UTC, waits for a lock only
     ``ledger.lock_timeout_s``, and commits as durably as the server is set to, but never without
     waiting for the disk. A dead link is noticed within half a minute on both ends: what a member
     that died had locked must not stay locked.
+
+    Args:
+        source: where the database is.
+        ledger: where its own tables are.
+        role: who connects, for the server's own lists.
+        history: each new connection is checked against it: the server may be another one now,
+            or a backup of itself.
 
     Raises:
         ConfigurationError: the DSN can't be read (checked with the configuration).
@@ -141,6 +157,9 @@ def open_engine(source: SourceSettings, ledger: LedgerSettings, *, role: str = "
             " THEN set_config('synchronous_commit', 'local', false) END",
             (milliseconds,),
         )
+        if history is not None:
+            server, position = connection.execute(_HISTORY).fetchone() or ("", None)
+            history.check(server, position)
         connection.autocommit = False
         loaders: dict[str, type[Loader]] = {
             "timestamptz": _AwareLoader,
@@ -152,6 +171,11 @@ def open_engine(source: SourceSettings, ledger: LedgerSettings, *, role: str = "
 
     return engine
 
+
+_HISTORY = (
+    "SELECT system_identifier::text, CASE WHEN NOT pg_is_in_recovery()"
+    " THEN (pg_current_wal_lsn() - '0/0')::bigint END FROM pg_control_system()"
+)
 
 FAR_PAST = datetime(2, 1, 1)  # noqa: DTZ001 - a bound in any zone
 FAR_FUTURE = datetime(9998, 12, 31)  # noqa: DTZ001 - a bound in any zone
@@ -323,6 +347,15 @@ def snapshot() -> tuple[ColumnElement[Any], ColumnElement[Any]]:
         The database's clock, and the snapshot's text for :meth:`Snapshot.parse`.
     """
     return func.now().label("read_at"), cast(func.pg_current_snapshot(), Text).label("read_by")
+
+
+def log_position() -> ColumnElement[Any]:
+    """Return the expression of how far the server has written its log; NULL on a standby.
+
+    Source: PostgreSQL manual, 9.28.3 Backup Control Functions.
+    """
+    written = func.pg_wal_lsn_diff(func.pg_current_wal_lsn(), literal_column("'0/0'"))
+    return case((func.pg_is_in_recovery(), None), else_=cast(written, types.BigInteger))
 
 
 def insert_if_absent(table: Table) -> Insert:

@@ -2,9 +2,10 @@
 
 from datetime import datetime
 
-from sqlalchemy import Connection, case, column, func, literal_column, select
+from sqlalchemy import Connection, column, func, select
 
 from cdc_sms.databases.control import ADOPTED, IDENTITY, Control
+from cdc_sms.databases.engine import log_position
 from cdc_sms.errors import NeedsPerson
 from cdc_sms.model.identity import Identity, differences
 
@@ -18,15 +19,10 @@ def server_identifier(connection: Connection) -> str:
     return str(connection.execute(select(control_system.c.system_identifier)).scalar_one())
 
 
-def log_position(connection: Connection) -> int | None:
-    """Return how far the server has written its log; None on a standby, which writes none.
-
-    Source: PostgreSQL manual, 9.28.3 Backup Control Functions.
-    """
-    written = func.pg_wal_lsn_diff(func.pg_current_wal_lsn(), literal_column("'0/0'"))
-    statement = select(case((func.pg_is_in_recovery(), None), else_=written))
-    found = connection.execute(statement).scalar_one()
-    return None if found is None else int(found)
+def log_end(connection: Connection) -> int | None:
+    """Return how far the server has written its log; None on a standby, which writes none."""
+    found: int | None = connection.execute(select(log_position())).scalar_one()
+    return found
 
 
 def adopted_at(connection: Connection) -> datetime | None:

@@ -14,6 +14,7 @@ from cdc_sms.config.settings import DeliverSettings
 from cdc_sms.databases.business_table import BusinessTable, Read
 from cdc_sms.databases.control import ADOPTED, FLOOD, HOLD_PREFIX, MEMORY, Control, holds_in
 from cdc_sms.databases.engine import in_transaction, was_never_begun
+from cdc_sms.databases.history import History
 from cdc_sms.databases.ledger import Ledger
 from cdc_sms.deliver.decide import (
     GIVEN_UP,
@@ -69,6 +70,7 @@ class Claims:
         write_back: WriteBack,
         flood: FloodGuard,
         account: str,
+        history: History,
         settings: DeliverSettings,
     ) -> None:
         self._engine = engine
@@ -78,6 +80,7 @@ class Claims:
         self._write_back = write_back
         self._flood = flood
         self._account = account
+        self._history = history
         self._settings = settings
         self._last: Gate
         self._adopted_ms = 0.0
@@ -138,7 +141,8 @@ class Claims:
         return in_transaction(self._engine, work)
 
     def _gate(self, connection: Connection, *, probing: bool) -> Gate:
-        now, known = self._control.of_flow(connection)
+        now, log_end, known = self._control.of_flow(connection)
+        self._history.saw(log_end)
         for name in [name for name, value in known.items() if value.get("let", 0) and _holds(name)]:
             # what may pass is counted: one member after the other
             standing = self._control.get(connection, name, lock=True)

@@ -13,6 +13,7 @@ from cdc_sms.capture.loop import CaptureLoop
 from cdc_sms.config.settings import Sections
 from cdc_sms.databases.control import FirstSnapshotRecord, GapRecord
 from cdc_sms.databases.engine import in_transaction, open_engine
+from cdc_sms.databases.history import History
 from cdc_sms.databases.version import verify
 from cdc_sms.envelope.encode import Encoder
 from cdc_sms.kafka.producer import Producer
@@ -44,12 +45,16 @@ class CaptureRole:
 
     name = "capture"
 
-    def __init__(self, sections: Sections, *, metrics: Metrics) -> None:
+    def __init__(self, sections: Sections, *, metrics: Metrics, accept_gap: bool = False) -> None:
         self._sections = sections
         self._metrics = metrics
         self._clock = SystemClock()
         self._phase = Phase(self._clock)
-        self._engine = open_engine(sections.source, sections.ledger, role=self.name)
+        self._history = History()
+        self._engine = open_engine(
+            sections.source, sections.ledger, role=self.name, history=self._history
+        )
+        self._accept_gap = accept_gap
         self._loop: CaptureLoop | None = None
 
     def run(self, stop: threading.Event) -> None:
@@ -107,7 +112,8 @@ class CaptureRole:
                 clock=clock,
             ),
             first_snapshot=FirstSnapshotRecord(self._engine, slot=sections.capture.slot),
-            gaps=GapRecord(self._engine),
+            gaps=GapRecord(self._engine, self._history),
+            accept_gap=self._accept_gap,
             shows_pending=sections.table.columns.status is not None,
             metrics=self._metrics,
             clock=clock,

@@ -12,6 +12,7 @@ from cdc_sms.config.settings import ProviderSettings, Sections
 from cdc_sms.databases.business_table import BusinessTable
 from cdc_sms.databases.control import MEMORY, Control
 from cdc_sms.databases.engine import in_transaction, open_engine
+from cdc_sms.databases.history import History
 from cdc_sms.databases.ledger import Ledger
 from cdc_sms.databases.version import verify
 from cdc_sms.deliver.account_hold import AccountHold
@@ -36,7 +37,7 @@ from cdc_sms.model.clock import Clock, SystemClock
 from cdc_sms.model.memory import Memory
 from cdc_sms.providers.base import Provider
 from cdc_sms.providers.justsend.provider import JustSend
-from cdc_sms.runtime.place import check_place
+from cdc_sms.runtime.place import check_history, check_place
 from cdc_sms.runtime.start import STUCK_AFTER_S, Phase, all_findings, check_topics, patiently
 from cdc_sms.telemetry.metrics import Metrics
 
@@ -61,7 +62,10 @@ class DeliverRole:
         self._metrics = metrics
         self._clock = SystemClock()
         self._phase = Phase(self._clock)
-        self._engine = open_engine(sections.source, sections.ledger, role=self.name)
+        self._history = History()
+        self._engine = open_engine(
+            sections.source, sections.ledger, role=self.name, history=self._history
+        )
         self._loop: DeliverLoop | None = None
         self._provider: Provider | None = None
 
@@ -102,6 +106,7 @@ class DeliverRole:
 
         all_findings([ledger, table, lambda: check_topics(self._sections.kafka)])
         check_place(self._engine, self._sections, mapping=found[0].mapping)
+        check_history(self._engine, self._sections)
         self._begin_memory()
         return found[0]
 
@@ -120,6 +125,7 @@ class DeliverRole:
         desk = build_desk(
             sections,
             engine=self._engine,
+            history=self._history,
             table=table,
             provider=provider,
             producer=producer,
@@ -201,6 +207,7 @@ def build_desk(
     sections: Sections,
     *,
     engine: Engine,
+    history: History,
     table: BusinessTable,
     provider: Provider,
     producer: Producer,
@@ -221,6 +228,7 @@ def build_desk(
         write_back=write_back,
         flood=flood,
         account=hold.name,
+        history=history,
         settings=settings,
     )
     settles = Settles(

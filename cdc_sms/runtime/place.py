@@ -8,17 +8,17 @@ from sqlalchemy import Connection, Engine
 
 from cdc_sms.config.settings import Sections
 from cdc_sms.databases.engine import in_transaction
+from cdc_sms.databases.history import gone_back
 from cdc_sms.databases.identity import (
     adopted_at,
     check_identity,
-    log_position,
+    log_end,
     server_identifier,
 )
 from cdc_sms.errors import NeedsPerson
 from cdc_sms.kafka.connection import cluster_id
 from cdc_sms.kafka.reading import newest_records
 from cdc_sms.model.identity import Identity
-from cdc_sms.model.position import Lsn
 
 _LATEST = 100
 _WAIT_S = 5.0
@@ -69,19 +69,20 @@ def check_history(engine: Engine, sections: Sections) -> None:
         return
 
     def work(connection: Connection) -> tuple[str, int | None, datetime | None]:
-        return server_identifier(connection), log_position(connection), adopted_at(connection)
+        return server_identifier(connection), log_end(connection), adopted_at(connection)
 
     server, position, adopted = in_transaction(engine, work)
     was_adopted = adopted is not None and adopted.timestamp() * 1000 > beat["ts_ms"]
     if was_adopted or position is None:
         return
-    if server == beat["server"] and position >= beat["position"]:
-        return
-    raise NeedsPerson(
-        f"The database's log ends at {Lsn(position)}, and was read up to {Lsn(beat['position'])} "
-        "before: a backup was restored, or it is another server.",
-        hint="Stop all roles; cdc-sms adopt says what becomes of messages from before.",
-    )
+    if server != beat["server"]:
+        raise NeedsPerson(
+            f"The database is another server: the last heartbeat came from {beat['server']}, and "
+            f"this is {server}.",
+            hint="Stop all roles; cdc-sms adopt says what becomes of messages from before.",
+        )
+    if position < beat["position"]:
+        raise gone_back(position, beat["position"])
 
 
 def _last_heartbeat(sections: Sections) -> dict[str, Any] | None:

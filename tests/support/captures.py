@@ -3,7 +3,7 @@
 import json
 import random
 import threading
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -98,11 +98,11 @@ class Flags:
 
     standing: frozenset[str] = frozenset()
 
-    def flagged(self) -> frozenset[str]:
+    def flagged(self) -> dict[str, str]:
         """Return the flags that stand."""
-        return self.standing
+        return dict.fromkeys(self.standing, "flagged")
 
-    def healed(self, flags: Collection[str]) -> None:
+    def healed(self, flags: Mapping[str, str]) -> None:
         """Remove flags."""
         self.standing -= frozenset(flags)
 
@@ -167,6 +167,7 @@ class Captured:
         database: PostgresDatabase | None = None,
         bootstrap: str | None = None,
         first_snapshot: Remembered | None = None,
+        accept_gap: bool = False,
         **capture: Any,
     ) -> Iterator[Running]:
         """Run a capture for a while; it is stopped in order at the end."""
@@ -192,6 +193,7 @@ class Captured:
             ),
             first_snapshot=first_snapshot or self.first_snapshot,
             gaps=self.gaps,
+            accept_gap=accept_gap,
             shows_pending=table.columns.status is not None,
             metrics=metrics,
             clock=clock,

@@ -14,6 +14,7 @@ from cdc_sms.config.settings import DeliverSettings, LedgerSettings, SourceSetti
 from cdc_sms.databases.business_table import BusinessTable
 from cdc_sms.databases.control import Control
 from cdc_sms.databases.engine import in_transaction, open_engine
+from cdc_sms.databases.history import History
 from cdc_sms.databases.ledger import Ledger
 from cdc_sms.databases.migrations import upgrade
 from cdc_sms.deliver.claim import Claims
@@ -195,6 +196,7 @@ def bench(
         write_back=write_back,
         flood=flood,
         account="account:justsend",
+        history=History(),
         settings=settings,
     )
     settles = Settles(

@@ -462,6 +462,26 @@ def test_a_gap_that_no_status_column_can_heal_is_said_and_kept(
     assert captured.gaps.standing == {"gap:0"}
 
 
+def test_a_person_may_accept_a_gap_that_nothing_heals(captured: Captured) -> None:
+    captured.gaps.standing = frozenset({"gap:0"})
+    with captured.running(table=table_settings(status=None), accept_gap=True) as running:
+        await_stream(running)
+        captured.database.execute(INSERT, 1, 1)
+        captured.await_keys([1].__eq__)
+
+    assert captured.gaps.standing == frozenset()
+
+
+def test_a_lost_slot_that_a_person_accepts_goes_on_from_the_present(captured: Captured) -> None:
+    lost = Remembered(complete=True)
+    table = table_settings(status=None)
+    captured.database.execute(INSERT, 1, 2)
+    with captured.running(table=table, first_snapshot=lost, accept_gap=True) as running:
+        await_stream(running)
+        captured.database.execute(INSERT, 3, 3)
+        captured.await_keys([3].__eq__)
+
+
 def test_a_row_of_six_megabytes_comes_with_its_key_and_the_log_goes_on(captured: Captured) -> None:
     with captured.running() as running:
         await_stream(running)

@@ -1,0 +1,58 @@
+"""Which history the server's log is of, as far as this process saw it: it never goes back.
+
+A restored backup undoes what was committed, sent and noted since; the world it can't undo. A
+process that went on would take what was sent for pending, so it ends, and a person decides.
+"""
+
+import threading
+
+from cdc_sms.errors import NeedsPerson
+from cdc_sms.model.position import Lsn
+
+
+class History:
+    """The server, and how far its log was seen to reach.
+
+    Thread: any; each new connection is checked in the thread that opens it.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._server: str | None = None
+        self._furthest = 0
+
+    def saw(self, position: int | None) -> None:
+        """Take note of how far the log reaches; None: a standby, which writes none."""
+        with self._lock:
+            self._furthest = max(self._furthest, position or 0)
+
+    def check(self, server: str, position: int | None) -> None:
+        """Check a server that was just connected to.
+
+        Args:
+            server: what it calls itself.
+            position: the end of its log; None: a standby.
+
+        Raises:
+            NeedsPerson: it is another server, or its log ends before what was seen of it.
+        """
+        with self._lock:
+            furthest, known = self._furthest, self._server
+            self._server = known or server
+        if known is not None and known != server:
+            raise NeedsPerson(
+                f"The database is another server now: it was {known} and is {server}.",
+                hint="Stop all roles; cdc-sms adopt says what becomes of messages from before.",
+            )
+        if position is not None and position < furthest:
+            raise gone_back(position, furthest)
+        self.saw(position)
+
+
+def gone_back(position: int, furthest: int) -> NeedsPerson:
+    """Return the error of a log that ends before what was seen of it."""
+    return NeedsPerson(
+        f"The database's log ends at {Lsn(position)}, and was seen up to {Lsn(furthest)} before: "
+        "a backup was restored, or it is another server.",
+        hint="Stop all roles; cdc-sms adopt says what becomes of messages from before.",
+    )

@@ -1,0 +1,55 @@
+"""The server's log never goes back under a process, nor is it another server's."""
+
+import pytest
+from sqlalchemy import select
+from support.fixtures.databases import PostgresDatabase
+from support.ledgers import source_settings
+
+from cdc_sms.config.settings import LedgerSettings
+from cdc_sms.databases.control import GapRecord
+from cdc_sms.databases.engine import in_transaction, log_position, open_engine
+from cdc_sms.databases.history import History
+from cdc_sms.databases.migrations import upgrade
+from cdc_sms.errors import NeedsPerson
+
+
+def test_a_connection_to_a_log_that_has_gone_back_is_refused(
+    postgres_database: PostgresDatabase,
+) -> None:
+    history = History()
+    engine = open_engine(source_settings(postgres_database.dsn), LedgerSettings(), history=history)
+    end = in_transaction(engine, lambda c: c.execute(select(log_position())).scalar_one())
+    engine.dispose()
+
+    history.saw(end + 10**12)
+
+    with pytest.raises(NeedsPerson, match="a backup was restored"):
+        in_transaction(engine, lambda c: c.execute(select(1)))
+    engine.dispose()
+
+
+def test_another_server_is_refused() -> None:
+    history = History()
+    history.check("7001", 100)
+    history.check("7001", 100)
+
+    with pytest.raises(NeedsPerson, match="another server"):
+        history.check("7002", 200)
+
+
+def test_a_flag_that_was_set_anew_meanwhile_stays(postgres_database: PostgresDatabase) -> None:
+    engine = open_engine(source_settings(postgres_database.dsn), LedgerSettings())
+    upgrade(engine, LedgerSettings())
+    gaps = GapRecord(engine, History())
+    insert = "INSERT INTO cdc_sms_control VALUES (%s, %s, now())"
+    postgres_database.execute(insert, "gap:0", '{"committed_offset":1}')
+    postgres_database.execute(insert, "gap:1", '{"committed_offset":1}')
+    seen = gaps.flagged()
+    postgres_database.execute(
+        "UPDATE cdc_sms_control SET value = '{\"committed_offset\":2}' WHERE name = 'gap:1'"
+    )
+
+    gaps.healed(seen)
+
+    assert list(gaps.flagged()) == ["gap:1"]
+    engine.dispose()
