@@ -132,15 +132,15 @@ class Ledger:
             now: the database's clock.
             after: how long is long.
             limit: the most that are returned.
-            old_are_held: leave out what such a hold may hold back, whose record waits for its
-                end, and return what is left once: else the outbox would grow as long as it stands.
+            old_are_held: return each once: what such a hold holds back is overdue as long as it
+                stands, and the outbox would grow by all of it every few minutes.
         """
         late = delivery.c.due_at < now - after
         date_came = (delivery.c.state == State.SCHEDULED) & (delivery.c.due_at <= now)
         emitted = delivery.c.emitted_at
         since_due = emitted.is_not(None) & (emitted > delivery.c.due_at)
         lately = since_due & (emitted > now - after)
-        left_out = (delivery.c.state == State.PENDING) | since_due if old_are_held else lately
+        left_out = since_due if old_are_held else lately
         statement = (
             select(*_COLUMNS)
             .where(~delivery.c.done, delivery.c.due_at <= now, late | date_came, ~left_out)
