@@ -4,11 +4,15 @@ What comes round proves that the log is read and that Kafka takes records, also 
 quiet; and its last record tells a restored backup from a server that only slept.
 """
 
+import logging
+
 import orjson
 
 from cdc_sms.kafka.producer import Delivery, Producer
 from cdc_sms.model.clock import Clock
 from cdc_sms.sources.base import Heartbeat
+
+logger = logging.getLogger(__name__)
 
 LATE_S = 25.0
 """A proof of life that is older than this is missed; with the pause between two below 30 s."""
@@ -80,3 +84,5 @@ class HeartbeatTopic:
         self._is_out = False
         if delivery.error is None:
             self._acknowledged_s = self._clock.monotonic_s()
+        else:
+            logger.warning("heartbeat.refused", extra={"reason": delivery.error.message})
