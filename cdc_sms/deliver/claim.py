@@ -143,7 +143,10 @@ class Claims:
     def _gate(self, connection: Connection, *, probing: bool) -> Gate:
         now, log_end, known = self._control.of_flow(connection)
         self._history.saw(log_end)
-        for name in [name for name, value in known.items() if value.get("let", 0) and _holds(name)]:
+        counted = [name for name, value in known.items() if value.get("let", 0) and _holds(name)]
+        if counted:  # in everybody's order: the run of dead letters, then the holds
+            self._control.get(connection, FLOOD, lock=True)
+        for name in sorted(counted):
             # what may pass is counted: one member after the other
             standing = self._control.get(connection, name, lock=True)
             known.pop(name) if standing is None else known.update({name: standing})

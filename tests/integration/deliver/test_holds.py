@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import Connection, event
@@ -270,6 +271,24 @@ def test_a_backlog_that_is_accepted_during_a_claim_is_not_held_again(desk: Bench
 
     assert isinstance(held, Wait)
     assert desk.holds() == []
+
+
+def test_a_claim_that_counts_and_a_person_who_resumes_never_wait_for_each_other(
+    desk: Bench,
+) -> None:
+    key = desk.insert()
+    in_transaction(desk.engine, lambda c: Control().put(c, FLOOD, {"run": 1}))
+    desk.hold(hold(HoldKind.FLOOD, let=5))
+    order: list[str] = []
+
+    @event.listens_for(desk.engine, "before_cursor_execute")
+    def _locking(_c: object, _cursor: object, statement: str, names: Any, *_: object) -> None:
+        if "FOR UPDATE" in statement and "cdc_sms_control" in statement:
+            order.extend(names.values())
+
+    desk.take(desk.look(key))
+
+    assert order[:2] == [FLOOD, "hold:flood"]
 
 
 def _forget_what_was_before(desk: Bench, connection: Connection) -> None:
