@@ -174,7 +174,7 @@ def open_engine(
 
 _HISTORY = (
     "SELECT system_identifier::text, CASE WHEN NOT pg_is_in_recovery()"
-    " THEN (pg_current_wal_lsn() - '0/0')::bigint END FROM pg_control_system()"
+    " THEN (pg_current_wal_flush_lsn() - '0/0')::bigint END FROM pg_control_system()"
 )
 
 FAR_PAST = datetime(2, 1, 1)  # noqa: DTZ001 - a bound in any zone
@@ -350,12 +350,14 @@ def snapshot() -> tuple[ColumnElement[Any], ColumnElement[Any]]:
 
 
 def log_position() -> ColumnElement[Any]:
-    """Return the expression of how far the server has written its log; NULL on a standby.
+    """Return the expression of how far the server's log is on its disk; NULL on a standby.
+
+    What is only written may be gone after a power failure, though nothing was lost with it.
 
     Source: PostgreSQL manual, 9.28.3 Backup Control Functions.
     """
-    written = func.pg_wal_lsn_diff(func.pg_current_wal_lsn(), literal_column("'0/0'"))
-    return case((func.pg_is_in_recovery(), None), else_=cast(written, types.BigInteger))
+    flushed = func.pg_wal_lsn_diff(func.pg_current_wal_flush_lsn(), literal_column("'0/0'"))
+    return case((func.pg_is_in_recovery(), None), else_=cast(flushed, types.BigInteger))
 
 
 def insert_if_absent(table: Table) -> Insert:

@@ -20,7 +20,7 @@ def server_identifier(connection: Connection) -> str:
 
 
 def log_end(connection: Connection) -> int | None:
-    """Return how far the server has written its log; None on a standby, which writes none."""
+    """Return how far the server's log is on its disk; None on a standby, which writes none."""
     found: int | None = connection.execute(select(log_position())).scalar_one()
     return found
 

@@ -1,7 +1,7 @@
 """The server's log never goes back under a process, nor is it another server's."""
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, Connection, literal_column, select
 from support.fixtures.databases import PostgresDatabase
 from support.ledgers import source_settings
 
@@ -25,6 +25,27 @@ def test_a_connection_to_a_log_that_has_gone_back_is_refused(
 
     with pytest.raises(NeedsPerson, match="a backup was restored"):
         in_transaction(engine, lambda c: c.execute(select(1)))
+    engine.dispose()
+
+
+def test_what_a_power_failure_may_take_without_a_loss_is_not_counted(
+    postgres_database: PostgresDatabase,
+) -> None:
+    engine = open_engine(source_settings(postgres_database.dsn), LedgerSettings())
+    flushed: ColumnElement[int] = literal_column("(pg_current_wal_flush_lsn() - '0/0')::bigint")
+
+    def work(connection: Connection) -> list[bool]:
+        connection.exec_driver_sql("CREATE TABLE large (body text)")
+        seen: list[bool] = []
+        for _ in range(5):
+            connection.exec_driver_sql(
+                "INSERT INTO large SELECT repeat('x', 1000) FROM generate_series(1, 10000)"
+            )
+            position, safe = connection.execute(select(log_position(), flushed)).one()
+            seen.append(position <= safe)
+        return seen
+
+    assert all(in_transaction(engine, work))
     engine.dispose()
 
 
