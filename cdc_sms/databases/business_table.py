@@ -133,10 +133,10 @@ class BusinessTable:
 
     @property
     def mapping(self) -> str:
-        """Return what message ids are made of: table, key and created-at with their types."""
+        """Return what message ids are made of: table, key and created-at with their kinds."""
         names = [*self._mapped.key, *filter(None, [self._mapped.created_at])]
-        types_ = (f"{name} {self._table.c[name].type!r}" for name in names)
-        return f"{self._name}: {', '.join(types_)}"
+        kinds = (f"{name} {key_column(self._table.c[name]).kind.value}" for name in names)
+        return f"{self._name}: {', '.join(kinds)}"
 
     # ---- reading ------------------------------------------------------------------------------
 

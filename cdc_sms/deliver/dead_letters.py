@@ -115,6 +115,7 @@ class DeadLetters:
                 dead_letter_class=letter_class,
                 partition=delivery.partition,
                 offset=delivery.offset,
+                round=owed.message.round,
             )
         )
         _log.warning(

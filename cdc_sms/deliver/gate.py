@@ -119,8 +119,7 @@ class Gate:
     def _is_old(self, look: Look, message: Delivery, row: BusinessRow) -> bool:
         """Say whether the ledger can't know whether this message was sent before its time."""
         memory = self.memory
-        tried = message.attempts or message.doubts or message.round > 1
-        if memory is None or memory.accepted or tried:
+        if memory is None or memory.is_sure_of(message):
             return False
         created_at = row.created_instant
         if created_at is not None and memory.is_far_older(created_at, self.oldest):

@@ -240,4 +240,5 @@ class Permit:
 
     def _is_silent(self) -> bool:
         silent_s = self._clock.monotonic_s() - self._heard_at_s
-        return self._breaker.state is BreakerState.CLOSED and silent_s >= IDLE_LOOK_S
+        may_be_away = self._breaker.state in {BreakerState.CLOSED, BreakerState.PROBING}
+        return may_be_away and silent_s >= IDLE_LOOK_S

@@ -46,6 +46,7 @@ class Acknowledged:
 
     Attributes:
         message_id: whose it is.
+        round: which of its rounds was given up: a person may have begun another meanwhile.
     """
 
     look: Look
@@ -53,6 +54,7 @@ class Acknowledged:
     dead_letter_class: DeadLetterClass
     partition: int
     offset: int
+    round: int = 1
 
 
 class Settles:
@@ -285,7 +287,7 @@ def _sent(before: Delivery, settlement: Settlement, now: datetime, provider: str
 def _with_letter(message: Delivery, letter: Acknowledged, now: datetime) -> Delivery:
     if letter.dead_letter_class is DeadLetterClass.UNCLEAR:
         return replace(message, unclear_at=now, changed_at=now)
-    if not message.owes_dead_letter:
+    if not message.owes_dead_letter or message.round != letter.round:
         return message
     return replace(
         message, dlq_partition=letter.partition, dlq_offset=letter.offset, changed_at=now

@@ -445,8 +445,8 @@ class BrokerLink:
             logger.info("broker.reached", extra={"brokers": self._brokers})
 
 
-def cluster_id(settings: KafkaSettings, *, timeout_s: float = 10.0) -> str:
-    """Return what the cluster calls itself.
+def cluster_id(settings: KafkaSettings, *, timeout_s: float = 10.0) -> str | None:
+    """Return what the cluster calls itself; None: it has no name.
 
     Raises:
         BrokerUnavailable: no broker answers.
@@ -454,4 +454,5 @@ def cluster_id(settings: KafkaSettings, *, timeout_s: float = 10.0) -> str:
     """
     client = admin_client(settings)  # named: its answers die with it
     with errors_classified("Asking for the cluster's id"):
-        return str(client.describe_cluster(request_timeout=timeout_s).result().cluster_id)
+        found: str | None = client.describe_cluster(request_timeout=timeout_s).result().cluster_id
+    return found

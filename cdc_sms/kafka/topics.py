@@ -40,8 +40,9 @@ HEADERS_BYTES = 64 * 1024
 RETENTION_MS = 30 * 24 * 3600 * 1000
 """What the outbox keeps at least: longer than any outage should last."""
 
-HEARTBEAT_MS = 24 * 3600 * 1000
-"""What the topic of heartbeats keeps at least."""
+HEARTBEAT_MS = RETENTION_MS
+"""What the topic of heartbeats keeps at least: the last one must outlast the longest outage, for
+it tells a restored backup."""
 
 _REACH_S = 2.0
 _TIMEOUT_S = 30.0

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from cdc_sms.model.delivery import Delivery
 from cdc_sms.model.hold import HoldKind
 
 MARGIN = timedelta(days=1)
@@ -47,6 +48,15 @@ class Memory:
         if self.kind is HoldKind.HISTORY:
             return created_at < self.since - timedelta(seconds=self.margin_s)
         return created_at < self.since and (is_snapshot or self.is_far_older(created_at, oldest))
+
+    def is_sure_of(self, message: Delivery) -> bool:
+        """Say whether what the ledger knows of a message holds: it was tried, and not before then.
+
+        A history that a backup has undone may have gone on with a message that was tried already.
+        """
+        tried = message.attempts or message.doubts or message.round > 1
+        undone = self.kind is HoldKind.HISTORY and message.changed_at < self.since
+        return bool(tried) and not undone
 
     def is_far_older(self, created_at: datetime, oldest: timedelta) -> bool:
         """Say whether a message makes a backlog by itself, however few there are."""

@@ -100,7 +100,7 @@ def what_an_unknown_row_waits_for(
             f"Capture: no record of it is among the newest of the outbox; {slot}.",
             "cdc-sms capture, which must run: cdc-sms status",
         )
-    return _behind_hold(row, around, is_tried=False) or Waits(
+    return _behind_hold(row, around, is_sure=False) or Waits(
         f"Deliver to look at record {record} of the outbox.",
         f"cdc-sms deliver, which must run: cdc-sms status; if the group is past it, "
         f"cdc-sms replay --from-offset {record}",
@@ -136,8 +136,8 @@ def _of_open(message: Delivery, row: BusinessRow | None, around: Surroundings) -
     if row is None:
         return Waits("Its end: its row is gone.", "deliver, by itself")
     if message.state is not State.IN_DOUBT:
-        is_tried = bool(message.attempts or message.doubts or message.round > 1)
-        held = _behind_hold(row, around, is_tried=is_tried)
+        is_sure = around.memory is not None and around.memory.is_sure_of(message)
+        held = _behind_hold(row, around, is_sure=is_sure)
         if held is not None:
             return held
     elif around.holds:
@@ -172,9 +172,9 @@ def _of_due(around: Surroundings) -> Waits:
     )
 
 
-def _behind_hold(row: BusinessRow, around: Surroundings, *, is_tried: bool) -> Waits | None:
+def _behind_hold(row: BusinessRow, around: Surroundings, *, is_sure: bool) -> Waits | None:
     for hold in around.holds:
-        if not hold.is_of_old_messages or (not is_tried and _may_be_old(row, around)):
+        if not hold.is_of_old_messages or (not is_sure and _may_be_old(row, around)):
             return Waits(f"A hold: {hold.reason}.", hold.way_out)
     return None
 

@@ -57,7 +57,7 @@ def test_missing_topics_are_made_as_they_have_to_be(
     assert int(setting(admin, settings.outbox, "max.message.bytes")) == 4 * 1024 * 1024
     assert int(setting(admin, settings.dlq, "max.message.bytes")) == (4 * 1024 + 64) * 1024
     assert setting(admin, settings.dlq, "retention.ms") == "-1"
-    assert setting(admin, settings.heartbeat, "retention.ms") == "86400000"
+    assert setting(admin, settings.heartbeat, "retention.ms") == "2592000000"
 
 
 def test_making_them_once_more_changes_nothing(settings: KafkaSettings) -> None:

@@ -95,6 +95,15 @@ def test_a_message_that_was_tried_is_no_history() -> None:
     assert first_start.ask(SNAPSHOT, tried, OLD) is Verdict.PASS
 
 
+def test_after_adopting_what_was_tried_before_is_held_and_what_is_tried_since_goes_on() -> None:
+    adopted = Memory(since=SINCE, kind=HoldKind.HISTORY, margin_s=0.0)
+    before = message(State.RETRYING, attempts=1, changed_at=SINCE - timedelta(seconds=1))
+    since = message(State.RETRYING, attempts=1, changed_at=SINCE + timedelta(seconds=1))
+
+    assert gate(memory=adopted).ask(look(), before, OLD) is Verdict.HELD
+    assert gate(memory=adopted).ask(look(), since, OLD) is Verdict.PASS
+
+
 def test_history_is_what_is_older_than_the_memory_by_more_than_its_margin() -> None:
     pruned = gate(memory=Memory(since=SINCE, kind=HoldKind.HISTORY))
     ancient = row(created_instant=SINCE - timedelta(days=1, seconds=1))
