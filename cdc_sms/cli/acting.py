@@ -8,11 +8,11 @@ from contextlib import contextmanager
 import click
 from sqlalchemy import Engine
 
-from cdc_sms.cli.shared import print_table
+from cdc_sms.cli.shared import patiently, print_table
 from cdc_sms.config.settings import Sections
 from cdc_sms.databases.engine import open_engine
 from cdc_sms.errors import ActRefused
-from cdc_sms.operate.acting import Refusal
+from cdc_sms.operate.acting import Refusal, check_environment
 
 REFUSED = ActRefused.exit_code
 
@@ -23,10 +23,21 @@ yes_option = click.option("--yes", is_flag=True, help="Don't ask.")
 
 
 @contextmanager
-def opened(sections: Sections) -> Iterator[Engine]:
-    """Open the database for one command, and close it."""
+def opened(sections: Sections, *, acts_within_s: float | None = None) -> Iterator[Engine]:
+    """Open the database for one command, and close it.
+
+    Args:
+        sections: the configuration.
+        acts_within_s: the command changes something: only in the environment that the ledger
+            belongs to; how long the database may take to answer; seconds.
+
+    Raises:
+        NeedsPerson: it belongs to another environment.
+    """
     engine = open_engine(sections.source, sections.ledger)
     try:
+        if acts_within_s is not None:
+            patiently(lambda: check_environment(engine, sections), wait_s=acts_within_s)
         yield engine
     finally:
         engine.dispose()

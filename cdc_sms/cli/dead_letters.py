@@ -75,7 +75,7 @@ def filter_options(command: Callable[..., R]) -> Callable[..., R]:
         type=click.Choice([str(name) for name in DeadLetterClass]),
         help="Only this class.",
     )
-    @click.option("--code", help="Only this failure code, such as INVALID_MSISDN.")
+    @click.option("--code", help="Only this failure code, such as invalid_recipient.")
     @click.option("--since", type=Moment(), help="Given up at this time or later: ISO 8601, or 2h.")
     @click.option("--until", type=Moment(), help="Given up before this time: ISO 8601, or 2h.")
     @click.option("--recipient", help="Only to this number, in any usual form.")
@@ -256,7 +256,7 @@ def edit(
         text = _text_of(text_file)
     sections = load(config, environment())
     override = correction(sections, recipient=recipient, text=text, sender=sender)
-    with opened(sections) as engine:
+    with opened(sections, acts_within_s=wait_s) as engine:
         message = patiently(
             lambda: edit_letter(engine, sections, letter, override, wait_s=wait_s), wait_s=wait_s
         )
@@ -319,7 +319,7 @@ def replay(
     is never replayed: that is for 'in-doubt resolve'. A record in which nothing could be read
     is produced again as it was. Interrupted, it can be given again.
 
-    Example: cdc-sms dlq replay --code INVALID_MSISDN --since 2h --dry-run
+    Example: cdc-sms dlq replay --code invalid_recipient --since 2h --dry-run
 
     Next: 'cdc-sms dlq list' shows what was given up again.
     """
@@ -411,7 +411,7 @@ class _Act:
 
         All under the lock, so that what was shown is still so when it is done.
         """
-        with opened(self.sections) as engine, only_act(engine) as lock:
+        with opened(self.sections, acts_within_s=self.wait_s) as engine, only_act(engine) as lock:
             planned = self._plan(engine)
             if not self.as_json and not self._refuses_the_only_one(planned):
                 _print_plan(planned)

@@ -37,7 +37,7 @@ def hold(config: Path | None, *, reason: str | None, wait_s: float, as_json: boo
     Next: 'cdc-sms resume' lets them go.
     """
     sections = load(config, environment())
-    with opened(sections) as engine:
+    with opened(sections, acts_within_s=wait_s) as engine:
         held = patiently(lambda: hold_all(engine, reason=reason), wait_s=wait_s)
     deadline_s = sections.deliver.request_deadline_s
     if as_json:
@@ -103,7 +103,7 @@ def resume(
     if let is not None and dead_letter:
         raise click.UsageError("Give --let or --dead-letter, not both.")
     sections = load(config, environment())
-    with opened(sections) as engine:
+    with opened(sections, acts_within_s=wait_s) as engine:
         found = patiently(lambda: chosen_hold(engine, name), wait_s=wait_s)
         look = patiently(
             lambda: preview(sections, engine, found, dead_letter=dead_letter, wait_s=wait_s),

@@ -124,7 +124,7 @@ def resolve(
     if provider is not None and not everything:
         raise click.UsageError("--provider goes with --all.")
     sections = load(config, environment())
-    with opened(sections) as engine:
+    with opened(sections, acts_within_s=wait_s) as engine:
         if everything:
             resolved = _all(
                 engine, sections, verdict, provider, yes=yes, wait_s=wait_s, as_json=as_json

@@ -63,7 +63,7 @@ def replay(
     """
     wanted = _wanted(from_offset, from_time, to, include)
     sections = load(config, environment())
-    with opened(sections) as engine:
+    with opened(sections, acts_within_s=wait_s) as engine:
         table = patiently(
             lambda: read_only(engine, lambda c: BusinessTable.reflect(c, sections.table)),
             wait_s=wait_s,

@@ -163,6 +163,8 @@ def acts_without_outcome(
 ) -> list[tuple[str, str]]:
     """Return ids and commands of acts that began and have no outcome, in the ids' order.
 
+    One that was given again and came to its end since is none of them.
+
     Args:
         connection: the caller's transaction.
         since: only those that began at this time or later; None: all.
@@ -172,9 +174,20 @@ def acts_without_outcome(
     """
     c = act.c
     begun = [] if since is None else [c.started_at >= since]
+    again = act.alias("again")
+    repeated = (
+        select(again.c.id)
+        .where(
+            again.c.act == c.act,
+            again.c.details == c.details,
+            again.c.outcome.is_not(None),
+            again.c.started_at > c.started_at,
+        )
+        .exists()
+    )
     statement = (
         select(c.id, c.act)
-        .where(c.outcome.is_(None), c.started_at < before, c.id > after, *begun)
+        .where(c.outcome.is_(None), c.started_at < before, c.id > after, ~repeated, *begun)
         .order_by(c.id)
         .limit(limit)
     )

@@ -325,8 +325,9 @@ class BusinessTable:
             if name is None:
                 continue
             target = self._table.c[name]
-            new = _new_value(given.c[word], target, is_note=word == "error_text")
-            values[name] = func.coalesce(new, target)
+            is_note = word == "error_text"
+            new = _new_value(given.c[word], target, is_note=is_note)
+            values[name] = new if is_note else func.coalesce(new, target)
         match = and_(
             *(c == cast(given.c[k], c.type) for k, c in zip(names, self._key, strict=True))
         )
@@ -358,7 +359,8 @@ def _new_value(given: ColumnElement[Any], target: Column[Any], *, is_note: bool)
     """
     if is_note:
         note = cast(given, target.type)
-        return note if not target.nullable else case((given == "", None), else_=note)
+        cleared = [(given == "", None)] if target.nullable else []
+        return case((given.is_(None), target), *cleared, else_=note)
     is_text = isinstance(target.type, String) and not isinstance(target.type, types.Enum)
     return given if is_text else cast(given, target.type)
 

@@ -165,11 +165,17 @@ class Ledger:
         return [_delivery(tuple(row)) for row in connection.execute(statement)]
 
     def counts(self, connection: Connection) -> tuple[int, int, int]:
-        """Count what is in doubt now, what was sent again after a doubt, and what is owed."""
+        """Count what is in doubt, what was sent again after a doubt, and what is owed.
+
+        In doubt is also what was left for a person.
+        """
+        left = (delivery.c.state == State.FAILED) & (
+            delivery.c.dead_letter_class == DeadLetterClass.IN_DOUBT
+        )
         row = connection.execute(
             select(
                 select(func.count())
-                .where(~delivery.c.done, delivery.c.state == State.IN_DOUBT)
+                .where(delivery.c.doubts > 0, or_(delivery.c.state == State.IN_DOUBT, left))
                 .scalar_subquery(),
                 select(func.count())
                 .where(delivery.c.doubts > 0, or_(delivery.c.attempts > 1, delivery.c.round > 1))

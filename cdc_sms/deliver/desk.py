@@ -476,6 +476,8 @@ class Desk:
     def _next_looks(self, wanted: int) -> list[Look]:
         """Take looks of distinct keys; one whose key is in hand waits beside it."""
         looks: list[Look] = []
+        if wanted and self._permit.is_probing:
+            self._bring_forward_the_least_looked_at()
         while self._line and len(looks) < wanted:
             look = self._line.popleft()
             if look.place.partition not in self._owned:
@@ -487,6 +489,12 @@ class Desk:
             look.looks += 1
             looks.append(look)
         return looks
+
+    def _bring_forward_the_least_looked_at(self) -> None:
+        """Let the probe be a message that was tried least: a sick one keeps the breaker open."""
+        if self._line:
+            place = min(range(len(self._line)), key=lambda n: self._line[n].looks)
+            self._line.rotate(-place)
 
     def _settle(self) -> None:
         self._permit.publish()

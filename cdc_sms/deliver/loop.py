@@ -229,7 +229,7 @@ class DeliverLoop:
         return {
             **self._desk.describe(),
             "partitions": sorted(self._owned),
-            "lag": self._lag,
+            "lag": self._lag if self._consumer.is_connected else None,
         }
 
     def trouble(self) -> str | None:

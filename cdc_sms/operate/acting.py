@@ -14,11 +14,14 @@ from urllib.parse import quote
 
 from sqlalchemy import Connection, Engine
 
+from cdc_sms.config.settings import Sections
 from cdc_sms.databases.acts import Acts
 from cdc_sms.databases.engine import in_transaction
+from cdc_sms.databases.identity import known_identity
 from cdc_sms.databases.ledger import Ledger
 from cdc_sms.databases.lookup import messages_by_id
-from cdc_sms.errors import ActRefused
+from cdc_sms.databases.reading import read_only
+from cdc_sms.errors import ActRefused, NeedsPerson
 from cdc_sms.model.delivery import Delivery
 
 BATCH = 100
@@ -139,6 +142,21 @@ class Acting:
             return acted
 
         return in_transaction(self._engine, work)
+
+
+def check_environment(engine: Engine, sections: Sections) -> None:
+    """Check that a person acts in the environment that the ledger belongs to.
+
+    Raises:
+        NeedsPerson: it belongs to another one: the act was meant for a copy, or for another.
+        DatabaseUnavailable: the database can't be reached now.
+    """
+    known, here = read_only(engine, known_identity), sections.ledger.environment
+    if known is not None and known.environment != here:
+        raise NeedsPerson(
+            f"This ledger belongs to the environment {known.environment}, and you act in {here}.",
+            hint="Give the configuration of that environment, or adopt the ledger first.",
+        )
 
 
 def _changed(step: Step, before: Delivery | None, now: datetime) -> Delivery:

@@ -52,11 +52,15 @@ def outbox_lag(roles: Sequence[Mapping[str, Any]]) -> dict[str, int] | None:
         roles: what :func:`ask_roles` returned; each deliver knows its own partitions.
 
     Returns:
-        None when no deliver answered.
+        None when no deliver answered, or one doesn't know it of all its partitions now.
     """
     delivers = [role for role in roles if role.get("role") == "deliver"]
     known = [role["lag"] for role in delivers if role.get("lag") is not None]
-    if not known:
+    partial = any(
+        not {str(p) for p in role.get("partitions", [])} <= {str(p) for p in role.get("lag") or {}}
+        for role in delivers
+    )
+    if not known or partial:
         return None
     lag = {str(partition): int(records) for each in known for partition, records in each.items()}
     return dict(sorted(lag.items(), key=lambda item: int(item[0])))

@@ -6,14 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from support.servers.machine import REPOSITORY
-
+import cdc_sms
 from faults.catalogue import CASES
 from faults.runs import Found, block, run
 from faults.servers import Servers
 from faults.site import Plan
 
 PACKAGE = "cdc_sms"
+SOURCE = Path(cdc_sms.__file__).parent
+"""The package that the cases run: the working tree's, or an installed one."""
 CRASHED = "the case ended in"
 """How a broken promise begins that the case itself stumbled over: it proves nothing."""
 
@@ -170,7 +171,7 @@ def _mutated(mutation: Mutation, folder: Path) -> Path:
     """Return a folder with a mutated copy of the package, for PYTHONPATH."""
     place = folder / mutation.name
     ignored = shutil.ignore_patterns("__pycache__")
-    shutil.copytree(REPOSITORY / PACKAGE, place / PACKAGE, ignore=ignored)
+    shutil.copytree(SOURCE, place / PACKAGE, ignore=ignored)
     for edit in mutation.edits:
         edit.apply(place / PACKAGE)
     return place

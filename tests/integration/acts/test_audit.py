@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from confluent_kafka import Consumer, TopicPartition
+from sqlalchemy import Connection
 from support.acts_site import Site
 
 from cdc_sms.databases.acts import Acts
@@ -224,3 +225,22 @@ def test_nothing_personal_is_printed_and_nothing_is_changed(site: Site) -> None:
     assert "Anna" not in said.output
     assert site.message(key) == before
     assert site.acts() == []
+
+
+def test_act_that_was_given_again_to_its_end_is_no_finding(site: Site) -> None:
+    def interrupted(connection: Connection) -> None:
+        Acts().begin(connection, "dlq replay", target=None, details={"class": "permanent"})
+
+    def repeated(connection: Connection) -> None:
+        Acts().record(
+            connection,
+            "dlq replay",
+            target=None,
+            details={"class": "permanent"},
+            outcome={"messages": 1},
+        )
+
+    in_transaction(site.engine, interrupted)
+    in_transaction(site.engine, repeated)
+
+    assert site.json(*AT_ONCE)["totals"] == {}

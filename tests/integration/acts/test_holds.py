@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 from support.acts_site import Site
 
-from cdc_sms.databases.control import FLOOD, MEMORY
+from cdc_sms.databases.control import FLOOD, IDENTITY, MEMORY
 from cdc_sms.model.hold import Hold, HoldKind
 from cdc_sms.model.memory import Memory
 from cdc_sms.model.state import State
@@ -150,3 +150,12 @@ def test_resume_of_a_backlog_does_what_the_person_at_the_terminal_says(
     assert "Pending rows in the table  3" in said.output
     assert "Let all of them be sent?" in said.errors
     assert (site.control("hold:backlog") is not None) is stands
+
+
+def test_act_for_another_environment_is_refused_and_changes_nothing(site: Site) -> None:
+    site.put(IDENTITY, {"environment": "production", "server": "7001"})
+
+    refused = site.run("hold", CDC_SMS_LEDGER__ENVIRONMENT="staging", expect=5)
+
+    assert "belongs to the environment production" in refused.errors
+    assert site.control("hold:manual") is None

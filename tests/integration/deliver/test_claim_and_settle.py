@@ -8,7 +8,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from psycopg import sql
-from sqlalchemy import MetaData
+from sqlalchemy import Connection, MetaData
 from support.factories import hold
 from support.fixtures.databases import PostgresDatabase
 from support.ledgers import Bench, bench
@@ -23,6 +23,7 @@ from cdc_sms.deliver.claim import LOOKS_BEFORE_DOUBT
 from cdc_sms.deliver.decide import Claim, Finished, OwesDeadLetter, Wait
 from cdc_sms.deliver.settle import Acknowledged
 from cdc_sms.errors import MappingError, NeedsPerson
+from cdc_sms.model.acts import replayed
 from cdc_sms.model.hold import HoldKind
 from cdc_sms.model.outcome import Failed, FailureClass, InDoubt, Sent
 from cdc_sms.model.state import DeadLetterClass, State
@@ -599,3 +600,23 @@ def test_ledger_that_lost_a_claimed_message_stops_for_a_person(desk: Bench) -> N
 
     with pytest.raises(NeedsPerson, match="doesn't know 1 messages that were claimed"):
         desk.settle(claims, Sent("1"))
+
+
+def test_row_that_failed_and_is_sent_after_all_shows_no_error_any_more(desk: Bench) -> None:
+    key = desk.insert()
+    [owes] = desk.settle(desk.claim(key), PERMANENT)
+    assert isinstance(owes, OwesDeadLetter)
+    letter = Acknowledged(owes.look, owes.message.id, DeadLetterClass.PERMANENT, 0, 1)
+    desk.settles.acknowledge([letter])
+    failed = desk.row(key)["error_text"]
+
+    def replay(connection: Connection) -> None:
+        now = desk.ledger.now(connection)
+        [message] = desk.ledger.lock(connection, [owes.message.id], skip_locked=False).values()
+        desk.ledger.save(connection, [replayed(message, now=now)])
+
+    in_transaction(desk.engine, replay)
+    desk.settle(desk.claim(key), Sent("1"))
+
+    assert failed
+    assert (desk.row(key)["status"], desk.row(key)["error_text"]) == ("sent", None)

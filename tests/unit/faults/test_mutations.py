@@ -5,13 +5,12 @@ from pathlib import Path
 
 import pytest
 from faults.catalogue import CASES
-from faults.mutations import MUTATIONS, Edit, Mutation, MutationError
-from support.servers.machine import REPOSITORY
+from faults.mutations import MUTATIONS, SOURCE, Edit, Mutation, MutationError
 
 
 @pytest.fixture
 def package(tmp_path: Path) -> Path:
-    return Path(shutil.copytree(REPOSITORY / "cdc_sms", tmp_path / "cdc_sms"))
+    return Path(shutil.copytree(SOURCE, tmp_path / "cdc_sms"))
 
 
 @pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.name)
