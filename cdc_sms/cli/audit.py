@@ -3,7 +3,7 @@
 import sys
 import time
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from cdc_sms.cli.shared import (
     wait_option,
 )
 from cdc_sms.config.load import load
+from cdc_sms.errors import ActRefused
 from cdc_sms.operate.audit import TO_DO, Audit, Report
 
 FOUND = 10
@@ -74,6 +75,11 @@ def audit(
 
     Next: what stands under 'to do'; 'cdc-sms explain ID' for one message.
     """
+    if since is not None and since > datetime.now(UTC):
+        raise ActRefused(
+            f"{since.isoformat()} is in the future: nothing would be compared.",
+            hint="Give a time in the past, or how long ago: 2h.",
+        )
     sections = load(config, environment())
     with opened(sections) as engine:
         one = Audit(

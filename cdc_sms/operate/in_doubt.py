@@ -117,7 +117,8 @@ def what_comes_next(row: InDoubtRow, settings: DeliverSettings) -> dict[str, Any
         case State.FAILED:
             letter = f"{row.dlq_partition}:{row.dlq_offset}"
             known = row.dlq_offset is not None
-            shown = f"a person decides: cdc-sms dlq show {letter}" if known else "dead-lettered"
+            where = f" (letter {letter})" if known else ""
+            shown = f"a person decides: cdc-sms in-doubt resolve{where}"
             return {"next": shown, "next_at": None}
         case State.SENDING:
             return {"next": "taken over as in doubt", "next_at": row.due_at}

@@ -244,3 +244,9 @@ def test_act_that_was_given_again_to_its_end_is_no_finding(site: Site) -> None:
     in_transaction(site.engine, repeated)
 
     assert site.json(*AT_ONCE)["totals"] == {}
+
+
+def test_a_time_in_the_future_is_refused(site: Site) -> None:
+    refused = site.run("audit", "--since", "2099-01-01", expect=2)
+
+    assert "in the future" in refused.errors

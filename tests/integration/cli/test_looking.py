@@ -189,7 +189,7 @@ def test_in_doubt_list_tells_what_becomes_of_each_message(
     assert {name: row["next"] for name, row in by_id.items()} == {
         "sms/4@": "sent again, once",
         "sms/5@": "left for a person, as a dead letter",
-        "sms/6@": "a person decides: cdc-sms dlq show 0:41",
+        "sms/6@": "a person decides: cdc-sms in-doubt resolve (letter 0:41)",
         "sms/7@": "taken over as in doubt",
     }
     assert by_id["sms/6@"]["next_at"] is None
