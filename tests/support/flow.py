@@ -274,8 +274,8 @@ class Flow:
     def at_rest(self) -> bool:
         """Say whether every offset is committed and every message done."""
         open_messages = self.ledger("SELECT count(*) FROM cdc_sms_delivery WHERE NOT done")
-        lags = self.status("deliver").get("lag", {})
-        return open_messages == 0 and not any(lags.values())
+        lags = self.status("deliver").get("lag")
+        return open_messages == 0 and lags is not None and not any(lags.values())
 
     def await_rest(self, *, within_s: float = 60) -> None:
         """Wait until nothing is under way."""

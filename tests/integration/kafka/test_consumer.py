@@ -321,14 +321,16 @@ def test_a_broker_that_is_restarted_is_said_once_and_nothing_is_lost(
     until(lambda: not member.turn().consumer.is_connected, within_s=20)
     member.consumer.commit(member.offsets.committable())
     still(lambda: member.turn() is member, for_s=1, what="polling to go on")
+    said_while_away = len(events(caplog, "broker.lost"))
     breakable_kafka.start()
     until(lambda: member.turn().consumer.is_connected, within_s=40)
     outbox.put(20)
 
     until(member.saw(40), within_s=60)
     assert set(member.positions) == {(p, o) for p in range(4) for o in range(10)}
-    assert len(events(caplog, "broker.lost")) == 1
-    assert len(events(caplog, "broker.reached")) == 1
+    assert said_while_away == 1
+    # a broker that starts may be reached and lost once more before it stays
+    assert len(events(caplog, "broker.reached")) == len(events(caplog, "broker.lost"))
     member.consumer.commit(member.offsets.committable())
     until(_all_are_committed(outbox, member, 10), within_s=60, what="what waited to be committed")
 
