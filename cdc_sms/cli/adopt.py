@@ -1,11 +1,11 @@
 """The command ``adopt``."""
 
-import sys
 from pathlib import Path
 from typing import get_args
 
 import click
 
+from cdc_sms.cli.acting import ask, opened, yes_option
 from cdc_sms.cli.shared import (
     config_option,
     environment,
@@ -15,8 +15,6 @@ from cdc_sms.cli.shared import (
     wait_option,
 )
 from cdc_sms.config.load import load
-from cdc_sms.databases.engine import open_engine
-from cdc_sms.errors import ActRefused
 from cdc_sms.operate.adopt import Fate, Place, look_at_place
 from cdc_sms.operate.adopt import adopt as adopt_place
 
@@ -30,7 +28,7 @@ from cdc_sms.operate.adopt import adopt as adopt_place
     show_default=True,
     help="Messages created before now and not known as sent: hold, send, or skip (dead-letter).",
 )
-@click.option("--yes", is_flag=True, help="Don't ask.")
+@yes_option
 @wait_option
 @json_option
 def adopt(config: Path | None, *, before: Fate, yes: bool, wait_s: float, as_json: bool) -> None:
@@ -46,15 +44,12 @@ def adopt(config: Path | None, *, before: Fate, yes: bool, wait_s: float, as_jso
     Next: start the roles again; 'cdc-sms status' lists the hold.
     """
     sections = load(config, environment())
-    engine = open_engine(sections.source, sections.ledger)
-    try:
+    with opened(sections) as engine:
         place = patiently(lambda: look_at_place(engine, sections), wait_s=wait_s)
         if not as_json:
             _print(place)
-        _ask(yes=yes)
+        ask("Send from here from now on?", yes=yes)
         patiently(lambda: adopt_place(engine, place, before=before), wait_s=wait_s)
-    finally:
-        engine.dispose()
     if as_json:
         print_json({"adopted": True, "before": before, **place.as_value()})
     else:
@@ -68,11 +63,3 @@ def _print(place: Place) -> None:
         click.echo(f"Different: {difference}.")
     if place.known is not None and not place.differences:
         click.echo("Environment, server, Kafka cluster and mapping are those of the ledger.")
-
-
-def _ask(*, yes: bool) -> None:
-    if yes:
-        return
-    if not sys.stdin.isatty():
-        raise ActRefused("Nobody can be asked here.", hint="Give --yes if it is meant so.")
-    click.confirm("Send from here from now on?", abort=True)
