@@ -118,7 +118,8 @@ def test_configuration_and_commands_work_in_the_readmes_order(
         process = subprocess.Popen(run_all.split(), cwd=home, env=environment)
         try:
             postgres_database.execute(
-                "INSERT INTO sms (phone, body) VALUES ('+48600100200', 'hello'), ('12', 'wrong')"
+                "INSERT INTO sms (id, phone, body)"
+                " VALUES (4711, '+48600100200', 'hello'), (4712, '12', 'wrong')"
             )
             until(
                 lambda: (
