@@ -68,6 +68,6 @@ def topics(config: Path | None, *, check: bool, alter: bool, wait_s: float, as_j
         rows = [(f.topic, f.what, f.remedy) for f in report.findings]
         print_table(("topic", "what is wrong", "remedy"), rows)
         return FOUND_WRONG
-    names = f"{kafka.outbox}, {kafka.dlq} and {kafka.heartbeat}"
+    names = f"{kafka.outbox}, {kafka.dlq}, {kafka.heartbeat} and {kafka.positions}"
     click.echo(f"{names} are as they have to be.")
     return 0

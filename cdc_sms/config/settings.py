@@ -5,18 +5,22 @@ The reference page is generated from here. Sections are frozen; nothing outside
 """
 
 import re
+from collections.abc import Mapping
 from typing import Annotated, Literal
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from pydantic import (
     AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
+    PrivateAttr,
     SecretStr,
     field_validator,
     model_validator,
 )
+
+from cdc_sms.config import mysql_dsn
 
 
 class Section(BaseModel):
@@ -52,33 +56,55 @@ def _role_url(value: str) -> str:
     return value.rstrip("/")
 
 
-def _postgres_dsn(value: str) -> str:
+Kind = Literal["postgres", "mysql", "mariadb"]
+
+_SCHEMES: Mapping[str, Kind] = {
+    "postgresql": "postgres",
+    "postgres": "postgres",
+    "mysql": "mysql",
+    "mariadb": "mariadb",
+}
+"""A DSN's scheme, and the kind of database that it means."""
+
+
+def _dsn(value: str) -> str:
     parts = urlsplit(value)
-    if parts.scheme not in ("postgresql", "postgres"):
-        raise ValueError("it must have the form postgresql://user@host:5432/database")
-    if not parts.path.strip("/") and "dbname" not in parse_qs(parts.query):
-        raise ValueError("it names no database: postgresql://user@host:5432/database")
-    if parts.password is not None or "password" in parse_qs(parts.query):
+    kind = _SCHEMES.get(parts.scheme)
+    if kind is None:
+        raise ValueError(
+            "it must have the form postgresql://user@host:5432/database, "
+            "mysql://user@host:3306/database or mariadb://user@host:3306/database"
+        )
+    query = parse_qs(parts.query)
+    if not parts.path.strip("/") and not (kind == "postgres" and "dbname" in query):
+        raise ValueError(f"it names no database: {parts.scheme}://user@host/database")
+    if parts.password is not None or "password" in query:
         raise ValueError(
             "no password may stand in it: "
             "set CDC_SMS_SOURCE__PASSWORD, or let CDC_SMS_SOURCE__PASSWORD_FILE name its file"
         )
+    if kind != "postgres":
+        mysql_dsn.parse(value)
     return value
 
 
 Address = Annotated[str, AfterValidator(_address)]
 RoleUrl = Annotated[str, AfterValidator(_role_url)]
-PostgresDsn = Annotated[str, AfterValidator(_postgres_dsn)]
+Dsn = Annotated[str, AfterValidator(_dsn)]
 
 
 class SourceSettings(Section):
     """``[source]``: the business database."""
 
-    type: Literal["postgres"] = Field("postgres", description="The database's kind.")
-    dsn: PostgresDsn = Field(
+    type: Literal["postgres", "mysql", "mariadb"] | None = Field(
+        None, description="The database's kind; left out: what the DSN begins with."
+    )
+    dsn: Dsn = Field(
         description=(
             "Where it is: `postgresql://user@host:5432/database`, with any libpq option as a "
-            "query parameter (`?sslmode=verify-full`). No password in it."
+            "query parameter (`?sslmode=verify-full`), or `mysql://user@host:3306/database`, "
+            "`mariadb://…` with `ssl_mode`, `ssl_ca`, `ssl_cert`, `ssl_key` or `unix_socket`. No "
+            "password in it."
         )
     )
     password: SecretStr | None = Field(
@@ -89,6 +115,29 @@ class SourceSettings(Section):
             "work as well."
         ),
     )
+
+    @model_validator(mode="after")
+    def _type_is_the_dsns(self) -> "SourceSettings":
+        if self.type is not None and self.type != self.kind:
+            raise ValueError(f"type is {self.type}, and the DSN names a {self.kind} database")
+        return self
+
+    @property
+    def kind(self) -> Kind:
+        """Return the database's kind."""
+        return _SCHEMES[urlsplit(self.dsn).scheme]
+
+    @property
+    def database(self) -> str:
+        """Return the database's name."""
+        parts = urlsplit(self.dsn)
+        named = parse_qs(parts.query).get("dbname", [""])[0]
+        return unquote(parts.path.strip("/")) or named
+
+    @property
+    def default_schema(self) -> str:
+        """Return the schema of names without one; on MySQL and MariaDB that is the database."""
+        return "public" if self.kind == "postgres" else self.database
 
 
 class ColumnSettings(Section):
@@ -174,25 +223,35 @@ class StatusSettings(Section):
 class TableSettings(Section):
     """``[table]``: the table that the business software inserts into."""
 
-    name: str = Field(description="Its name, with the schema where it isn't `public`.")
+    name: str = Field(
+        description=(
+            "Its name, with the schema where it isn't `public`; on MySQL and MariaDB with the "
+            "database where it isn't the DSN's."
+        )
+    )
     time_zone: str = Field(
         "UTC", description="The zone of its times without one, for example `Europe/Warsaw`."
     )
     columns: ColumnSettings
     status: StatusSettings = StatusSettings()
+    _default_schema: str = PrivateAttr("public")
 
     @property
     def schema_and_table(self) -> tuple[str, str]:
-        """Return the schema (``public`` by default) and the table's bare name."""
+        """Return the schema (on MySQL and MariaDB the database) and the table's bare name."""
         schema, dot, table = self.name.partition(".")
-        return (schema, table) if dot else ("public", schema)
+        return (schema, table) if dot else (self._default_schema, schema)
 
 
 class LedgerSettings(Section):
     """``[ledger]``: the tables that cdc-sms keeps beside the business table."""
 
-    schema_name: str = Field(
-        "public", description="The schema that `cdc-sms migrate` makes its tables in."
+    schema_name: str | None = Field(
+        None,
+        description=(
+            "The schema that `cdc-sms migrate` makes its tables in; left out: `public`, on MySQL "
+            "and MariaDB the DSN's database."
+        ),
     )
     environment: str = Field(
         "production",
@@ -202,6 +261,12 @@ class LedgerSettings(Section):
     lock_timeout_s: Seconds = Field(
         1.0, description="How long a statement waits for a lock before the row is owed; seconds."
     )
+    _default_schema: str = PrivateAttr("public")
+
+    @property
+    def ledger_schema(self) -> str:
+        """Return the schema, on MySQL and MariaDB the database, of the ledger's tables."""
+        return self.schema_name or self._default_schema
 
 
 class KafkaSettings(Section):
@@ -266,6 +331,11 @@ class KafkaSettings(Section):
         return f"{self.prefix}.dlq"
 
     @property
+    def positions(self) -> str:
+        """Return the topic of positions in the logs of MySQL and MariaDB."""
+        return f"{self.prefix}.positions"
+
+    @property
     def deliver_group(self) -> str:
         """Return the consumer group's id."""
         return self.group_id or f"{self.prefix}.deliver"
@@ -279,10 +349,28 @@ class CaptureSettings(Section):
         description="`debezium`: a connector on Kafka Connect captures; `run` starts no capture.",
     )
     slot: str = Field(
-        "cdc_sms", pattern=r"^[a-z0-9_]{1,63}$", description="The replication slot's name."
+        "cdc_sms",
+        pattern=r"^[a-z0-9_]{1,63}$",
+        description=(
+            "The replication slot's name; on MySQL and MariaDB the name of the reader's position "
+            "and of its lock."
+        ),
     )
     publication: str = Field(
-        "cdc_sms", pattern=r"^[a-z0-9_]{1,63}$", description="The publication's name."
+        "cdc_sms", pattern=r"^[a-z0-9_]{1,63}$", description="PostgreSQL: the publication's name."
+    )
+    server_id: int | None = Field(
+        None,
+        ge=1,
+        le=4_294_967_295,
+        description=(
+            "MySQL and MariaDB: the replication id of the reader, which no other server or reader "
+            "may have; left out: one of its own, by name and host."
+        ),
+    )
+    becomes_pending: bool = Field(
+        False,
+        description="Rows that an UPDATE sets to pending are captured as well as inserted ones.",
     )
     max_record_bytes: int = Field(
         4_128_768,
@@ -449,7 +537,7 @@ class Sections(Section):
 
     source: SourceSettings
     table: TableSettings
-    ledger: LedgerSettings = LedgerSettings()
+    ledger: LedgerSettings = Field(default_factory=LedgerSettings)
     kafka: KafkaSettings
     capture: CaptureSettings = CaptureSettings()
     deliver: DeliverSettings = DeliverSettings()
@@ -469,6 +557,12 @@ class Sections(Section):
                     "(single _ between them), so that a variable can name it"
                 )
         return value
+
+    @model_validator(mode="after")
+    def _names_without_a_schema_have_the_sources(self) -> "Sections":
+        self.table._default_schema = self.source.default_schema  # noqa: SLF001 - same file
+        self.ledger._default_schema = self.source.default_schema  # noqa: SLF001 - same file
+        return self
 
     @model_validator(mode="after")
     def _providers_exist(self) -> "Sections":

@@ -122,7 +122,7 @@ def open_engine(
         pool_size=2,
         max_overflow=2,
         isolation_level="READ COMMITTED",
-        execution_options={"schema_translate_map": {SCHEMA: ledger.schema_name}},
+        execution_options={"schema_translate_map": {SCHEMA: ledger.ledger_schema}},
     )
 
     @event.listens_for(engine, "checkin")

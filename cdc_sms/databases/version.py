@@ -12,13 +12,13 @@ HEAD = "0002"
 
 def revision_of(connection: Connection, ledger: LedgerSettings) -> str | None:
     """Return the revision of the ledger in this database; None where there is none."""
-    if not inspect(connection).has_table(VERSION_TABLE, schema=ledger.schema_name):
+    if not inspect(connection).has_table(VERSION_TABLE, schema=ledger.ledger_schema):
         return None
     table = Table(
         VERSION_TABLE,
         MetaData(),
         Column("version_num", String(32)),
-        schema=ledger.schema_name,
+        schema=ledger.ledger_schema,
     )
     return connection.execute(select(table.c.version_num)).scalar_one_or_none()
 
@@ -34,6 +34,6 @@ def verify(connection: Connection, ledger: LedgerSettings) -> None:
         return
     found = "there is none" if revision is None else f"it is of revision {revision}"
     raise SetupError(
-        f"The ledger in schema {ledger.schema_name!r} must be of revision {HEAD}, but {found}.",
+        f"The ledger in schema {ledger.ledger_schema!r} must be of revision {HEAD}, but {found}.",
         hint="Run 'cdc-sms migrate' with a user that may create tables.",
     )

@@ -1,12 +1,9 @@
 """A captured row becomes a record: key and value as Debezium's JsonConverter writes them.
 
-Pure. Without schemas; the fields and their order are those of Debezium's PostgreSQL connector.
-The key's bytes are the very same, so that both put a row on the same partition. The value is the
-same field by field; how its JSON is written (``1.0E7`` or ``10000000.0``) is not part of that.
-
-Fields of ``source`` that say other things than Debezium's: ``version`` and ``name`` say who we
-are; ``sequence`` begins with the end of the transaction before; of a snapshot's rows ``txId`` is
-null, and ``snapshot`` is ``true`` for every one, the first and the last included.
+Pure. Without schemas; the fields and their order are those of Debezium's connectors. The key's
+bytes are the very same, so that both put a row on the same partition. The value is the same field
+by field; how its JSON is written (``1.0E7`` or ``10000000.0``) is not part of that. What differs
+between the connectors is ``source``: see ``source_block.py``.
 
 Source: Debezium's documentation, "PostgreSQL connector: Data change events"; the golden records in
 ``tests/data/debezium``.
@@ -20,8 +17,8 @@ from typing import NamedTuple
 
 import orjson
 
+from cdc_sms.envelope.source_block import SourceBlock
 from cdc_sms.model.captured_row import CapturedRow, CapturedTable, Undecodable
-from cdc_sms.model.change_event import Operation
 
 TOO_LARGE, UNDECODABLE = "too_large", "undecodable"
 """Why a record doesn't hold its whole row."""
@@ -45,18 +42,14 @@ class Encoder:
     """Encodes the rows of one source.
 
     Args:
-        name: what the records say as their source's name: the topics' prefix.
-        database: the database's name.
-        version: of this program.
+        source: how its records say where a row was read.
         max_record_bytes: a larger record is trimmed.
 
     Thread: one owner.
     """
 
-    def __init__(self, *, name: str, database: str, version: str, max_record_bytes: int) -> None:
-        self._name = name
-        self._database = database
-        self._version = version
+    def __init__(self, *, source: SourceBlock, max_record_bytes: int) -> None:
+        self._source = source
         self._max_record_bytes = max_record_bytes
         self._table: CapturedTable | None = None
         self._template = b""
@@ -92,19 +85,10 @@ class Encoder:
         return b"{%b}" % b",".join([name + _key_value(values[at]) for name, at in self._key])
 
     def _value(self, row: CapturedRow, after: bytes, now_us: int) -> bytes:
-        transaction, position = row.transaction, row.position
-        committed_us = transaction.committed_us
-        former = transaction.former_position
         return self._template % (
+            b"null" if row.before is None else _object(row.table, row.before),
             after,
-            committed_us // 1000,
-            b"false" if row.operation is Operation.CREATE else b"true",
-            b"null" if former is None else b'\\"%d\\"' % former,
-            position,
-            committed_us,
-            committed_us,
-            b"null" if transaction.id is None else b"%d" % transaction.id,
-            position,
+            *self._source.fill(row),
             row.operation.encode(),
             now_us // 1000,
             now_us,
@@ -112,27 +96,16 @@ class Encoder:
         )
 
     def _template_of(self, table: CapturedTable) -> bytes:
-        said = [self._version, self._name, self._database, table.schema, table.name]
-        version, name, database, schema, table_name = (
-            orjson.dumps(text).replace(b"%", b"%%") for text in said
-        )
         return (
-            b'{"before":null,"after":%b,"source":{"version":' + version
-            + b',"connector":"postgresql","name":' + name
-            + b',"ts_ms":%d,"snapshot":"%b","db":' + database
-            + b',"sequence":"[%b,\\"%d\\"]","ts_us":%d,"ts_ns":%d000,"schema":' + schema
-            + b',"table":' + table_name
-            + b',"txId":%b,"lsn":%d,"xmin":null,"origin":null,"origin_lsn":null}'
-            b',"transaction":null,"op":"%b","ts_ms":%d,"ts_us":%d,"ts_ns":%d000}'
-        )  # fmt: skip
+            b'{"before":%b,"after":%b,"source":'
+            + self._source.template(table)
+            + b',"transaction":null,"op":"%b","ts_ms":%d,"ts_us":%d,"ts_ns":%d000}'
+        )
 
     def _without_undecodable(self, row: CapturedRow, now_us: int) -> EncodedRecord:
         """Encode what can be read; a key that can't be is written as bytes beside the row."""
         columns = dict(zip(row.table.columns, row.values, strict=True))
-        after = {
-            name: value for name, value in columns.items() if not isinstance(value, Undecodable)
-        }
-        value = self._value(row, orjson.dumps(after), now_us)
+        value = self._value(row, _object(row.table, row.values), now_us)
         unread = {
             name: base64.b64encode(raw.raw).decode()
             for name in row.table.key
@@ -145,6 +118,12 @@ class Encoder:
         return shrunk(record, limit_bytes=self._max_record_bytes)
 
 
+def _object(table: CapturedTable, values: Sequence[object]) -> bytes:
+    """Return an image of the row with what of it can be read."""
+    columns = zip(table.columns, values, strict=True)
+    return orjson.dumps({n: value for n, value in columns if not isinstance(value, Undecodable)})
+
+
 def shrunk(record: EncodedRecord, *, limit_bytes: int) -> EncodedRecord:
     """Return the record with its largest values left out, so that it fits.
 
@@ -154,12 +133,15 @@ def shrunk(record: EncodedRecord, *, limit_bytes: int) -> EncodedRecord:
 
     Returns:
         The record itself where it fits already. Columns that are left out are absent from
-        ``after``; the key's stay as long as anything else can go.
+        ``after``; the key's stay as long as anything else can go. ``before`` goes first.
     """
     excess = _size(record) - limit_bytes
     if excess <= 0:
         return record
     envelope = orjson.loads(record.value)
+    if envelope["before"] is not None:
+        excess -= len(orjson.dumps(envelope["before"]))
+        envelope["before"] = None
     row: dict[str, object] = envelope["after"]
     key = orjson.loads(record.key) if record.key else {}
     sizes = {name: len(orjson.dumps(value)) for name, value in row.items()}

@@ -175,6 +175,15 @@ def required_topics(
                 Requirement("retention.ms", str(HEARTBEAT_MS), at_least=True),
             ),
         ),
+        RequiredTopic(
+            settings.positions,
+            1,
+            settings.replication_factor,
+            (
+                Requirement("cleanup.policy", "compact"),
+                Requirement("unclean.leader.election.enable", "false"),
+            ),
+        ),
     )
 
 
@@ -332,7 +341,7 @@ def _check_visible(
 
 
 def _check(client: AdminClient, settings: KafkaSettings) -> list[Finding]:
-    found = _look(client, [settings.outbox, settings.dlq, settings.heartbeat])
+    found = _look(client, [topic.name for topic in required_topics(settings)])
     outbox = found[settings.outbox]
     takes = RECORD_BYTES if outbox is None else int(outbox.settings["max.message.bytes"])
     return [

@@ -4,7 +4,6 @@ import random
 import threading
 from contextlib import suppress
 
-from psycopg.conninfo import conninfo_to_dict
 from sqlalchemy import Connection
 
 from cdc_sms import __version__
@@ -16,6 +15,7 @@ from cdc_sms.databases.engine import in_transaction, open_engine
 from cdc_sms.databases.history import History
 from cdc_sms.databases.version import verify
 from cdc_sms.envelope.encode import Encoder
+from cdc_sms.envelope.source_block import BinlogBlock, PostgresBlock, SourceBlock
 from cdc_sms.kafka.producer import Producer
 from cdc_sms.model.clock import Clock, SystemClock
 from cdc_sms.runtime.place import check_history, check_place
@@ -27,7 +27,7 @@ from cdc_sms.telemetry.metrics import Metrics
 
 def build_source(sections: Sections, clock: Clock) -> Source:
     """Build the reader of the database's log: the plug-in system is this match."""
-    match sections.source.type:
+    match sections.source.kind:
         case "postgres":
             return PostgresSource(
                 source=sections.source,
@@ -35,6 +35,19 @@ def build_source(sections: Sections, clock: Clock) -> Source:
                 capture=sections.capture,
                 clock=clock,
             )
+        case "mysql" | "mariadb":
+            raise NotImplementedError
+
+
+def build_source_block(sections: Sections) -> SourceBlock:
+    """Build how records say where a row was read."""
+    name, kind = sections.kafka.prefix, sections.source.kind
+    match kind:
+        case "postgres":
+            database = sections.source.database
+            return PostgresBlock(name=name, database=database, version=__version__)
+        case "mysql" | "mariadb":
+            return BinlogBlock(connector=kind, name=name, version=__version__)
 
 
 class CaptureRole:
@@ -98,9 +111,7 @@ class CaptureRole:
         return CaptureLoop(
             source=build_source(sections, clock),
             encoder=Encoder(
-                name=sections.kafka.prefix,
-                database=str(conninfo_to_dict(sections.source.dsn).get("dbname", "")),
-                version=__version__,
+                source=build_source_block(sections),
                 max_record_bytes=sections.capture.max_record_bytes,
             ),
             producer=producer,

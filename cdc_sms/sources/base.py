@@ -61,7 +61,7 @@ class Heartbeat:
     Attributes:
         position: where it stands in the log.
         server: what the database server calls itself.
-        history: which history of it the log belongs to: PostgreSQL's timeline.
+        history: which history of it the log belongs to: PostgreSQL's timeline; 0: it has none.
     """
 
     position: int
@@ -87,6 +87,40 @@ class Batch:
     ends_snapshot: bool = False
     age_s: float = 0.0
     heartbeat: Heartbeat | None = None
+
+
+class Positions(Protocol):
+    """Where a reader's position is kept by a source whose server keeps none.
+
+    Thread: capture's loop.
+    """
+
+    def load(self) -> str | None:
+        """Return what was saved last; None: nothing ever was.
+
+        Raises:
+            BrokerUnavailable: it can't be read now: wait and repeat.
+        """
+        ...
+
+    def save(self, position: str) -> None:
+        """Save it, soon and in order; only what was acknowledged may be said by it.
+
+        Args:
+            position: the source's own text; none of its words is personal.
+
+        Raises:
+            BrokerError: the producer is broken.
+        """
+        ...
+
+    def forget(self) -> None:
+        """Take what was saved back: the next start finds nothing.
+
+        Raises:
+            BrokerUnavailable: wait and repeat.
+        """
+        ...
 
 
 class Log(Protocol):

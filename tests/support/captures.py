@@ -15,6 +15,7 @@ from cdc_sms.capture.heartbeat import HeartbeatTopic
 from cdc_sms.capture.loop import CaptureLoop
 from cdc_sms.config.settings import CaptureSettings, KafkaSettings, SourceSettings, TableSettings
 from cdc_sms.envelope.encode import Encoder
+from cdc_sms.envelope.source_block import PostgresBlock
 from cdc_sms.kafka.producer import Producer
 from cdc_sms.model.clock import SystemClock
 from cdc_sms.sources.postgres.source import PostgresSource
@@ -181,9 +182,7 @@ class Captured:
         loop = CaptureLoop(
             source=postgres_source(database or self.database, table=table, **capture),
             encoder=Encoder(
-                name=self.prefix,
-                database=self.database.name,
-                version="0",
+                source=PostgresBlock(name=self.prefix, database=self.database.name, version="0"),
                 max_record_bytes=settings.max_record_bytes,
             ),
             producer=producer,

@@ -24,8 +24,8 @@ def upgrade(engine: Engine, ledger: LedgerSettings) -> tuple[str | None, str]:
     """
 
     def work(connection: Connection) -> tuple[str | None, str]:
-        if ledger.schema_name not in inspect(connection).get_schema_names():
-            connection.execute(CreateSchema(ledger.schema_name))
+        if ledger.ledger_schema not in inspect(connection).get_schema_names():
+            connection.execute(CreateSchema(ledger.ledger_schema))
         before = revision_of(connection, ledger)
         command.upgrade(_config(connection, ledger), "head")
         return before, HEAD
@@ -37,5 +37,5 @@ def _config(connection: Connection, ledger: LedgerSettings) -> Config:
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent))
     config.attributes["connection"] = connection
-    config.attributes["schema"] = ledger.schema_name
+    config.attributes["schema"] = ledger.ledger_schema
     return config

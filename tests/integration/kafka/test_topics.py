@@ -49,7 +49,7 @@ def test_missing_topics_are_made_as_they_have_to_be(
     report = ensure_topics(settings, alter=False)
 
     assert report.findings == ()
-    names = (settings.outbox, settings.dlq, settings.heartbeat)
+    names = (settings.outbox, settings.dlq, settings.heartbeat, settings.positions)
     assert report.changes == tuple(f"{name}: made" for name in names)
     listed = admin.list_topics(timeout=10).topics
     assert len(listed[settings.outbox].partitions) == 3
@@ -58,6 +58,7 @@ def test_missing_topics_are_made_as_they_have_to_be(
     assert int(setting(admin, settings.dlq, "max.message.bytes")) == (4 * 1024 + 64) * 1024
     assert setting(admin, settings.dlq, "retention.ms") == "-1"
     assert setting(admin, settings.heartbeat, "retention.ms") == "2592000000"
+    assert setting(admin, settings.positions, "cleanup.policy") == "compact"
 
 
 def test_making_them_once_more_changes_nothing(settings: KafkaSettings) -> None:
@@ -75,7 +76,8 @@ def test_a_topic_that_somebody_made_is_compared_and_left_alone(
 
     report = ensure_topics(settings, alter=False)
 
-    assert report.changes == (f"{settings.dlq}: made", f"{settings.heartbeat}: made")
+    names = (settings.dlq, settings.heartbeat, settings.positions)
+    assert report.changes == tuple(f"{name}: made" for name in names)
     assert {f.unmet.setting for f in report.findings if f.unmet} >= {"retention.ms"}
     assert setting(admin, settings.outbox, "retention.ms") == "3600000"
 
@@ -181,7 +183,7 @@ def test_topics_command_makes_them(config: Path, capsys: pytest.CaptureFixture[s
     code, said = topics(config, capsys)
 
     assert code == 0
-    assert len(said["changes"]) == 3
+    assert len(said["changes"]) == 4
     assert said["findings"] == []
 
 
@@ -191,7 +193,7 @@ def test_topics_command_only_looks_when_told_so(
     code, said = topics(config, capsys, "--check")
 
     assert code == 3
-    assert [finding["what"] for finding in said["findings"]] == ["isn't there"] * 3
+    assert [finding["what"] for finding in said["findings"]] == ["isn't there"] * 4
     assert settings.outbox not in admin.list_topics(timeout=10).topics
 
 

@@ -7,6 +7,7 @@ import pytest
 from support.golden import KEYS, VERSIONS, captured_rows, debezium_records
 
 from cdc_sms.envelope.encode import TOO_LARGE, UNDECODABLE, EncodedRecord, Encoder, shrunk
+from cdc_sms.envelope.source_block import PostgresBlock
 from cdc_sms.model.captured_row import CapturedRow, CapturedTable, Transaction, Undecodable
 from cdc_sms.model.change_event import Operation
 
@@ -16,7 +17,8 @@ TABLE = CapturedTable("public", "sms", ("id", "recipient", "body"), ("id",))
 
 def encoder(*, max_record_bytes: int = 4_000_000) -> Encoder:
     return Encoder(
-        name="cdc-sms", database="shop", version="1.2.3", max_record_bytes=max_record_bytes
+        source=PostgresBlock(name="cdc-sms", database="shop", version="1.2.3"),
+        max_record_bytes=max_record_bytes,
     )
 
 

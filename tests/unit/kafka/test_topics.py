@@ -8,7 +8,7 @@ from cdc_sms.config.settings import KafkaSettings
 from cdc_sms.kafka.topics import FoundTopic, RequiredTopic, deviations, required_topics
 
 SETTINGS = KafkaSettings(bootstrap_servers="kafka:9092", prefix="shop")
-OUTBOX, DLQ, HEARTBEAT = required_topics(SETTINGS)
+OUTBOX, DLQ, HEARTBEAT, POSITIONS = required_topics(SETTINGS)
 DAY_MS = 24 * 3600 * 1000
 
 
@@ -27,7 +27,9 @@ def test_the_topics_of_this_step_are_the_outbox_and_the_dead_letters() -> None:
     assert (OUTBOX.partitions, DLQ.partitions) == (12, 1)
 
 
-@pytest.mark.parametrize("required", [OUTBOX, DLQ, HEARTBEAT], ids=["outbox", "dlq", "heartbeat"])
+@pytest.mark.parametrize(
+    "required", [OUTBOX, DLQ, HEARTBEAT, POSITIONS], ids=["outbox", "dlq", "heartbeat", "positions"]
+)
 def test_a_topic_as_it_is_made_is_as_it_has_to_be(required: RequiredTopic) -> None:
     assert deviations(required, _good(required)) == []
 
@@ -77,7 +79,7 @@ def test_dead_letters_are_kept_for_ever() -> None:
 
 
 def test_a_dead_letter_fits_with_its_headers_whatever_the_outbox_takes() -> None:
-    _, dlq, _ = required_topics(SETTINGS, outbox_bytes=8_388_608)
+    _, dlq, *_ = required_topics(SETTINGS, outbox_bytes=8_388_608)
 
     (finding,) = deviations(dlq, _good(DLQ))
 

@@ -6,7 +6,7 @@ import pytest
 from support.golden import VERSIONS, decoded, stream_messages
 
 from cdc_sms.errors import LogDecodeError, SetupError
-from cdc_sms.model.captured_row import Undecodable
+from cdc_sms.model.captured_row import Transaction, Undecodable
 from cdc_sms.model.position import Lsn
 from cdc_sms.sources.base import Batch, Heartbeat
 from cdc_sms.sources.postgres.pgoutput import Column, Decoder, parse_relation, status_update
@@ -134,9 +134,9 @@ def test_a_row_carries_its_transaction_and_the_end_of_the_one_before() -> None:
     batch = taken(begin(), commit(end=300), begin(xid=8, committed=5), COLUMNS, insert(b"1", None))
 
     (row,) = batch.rows
-    assert row.transaction.id == 8
-    assert row.transaction.committed_us == 946_684_800_000_005
-    assert row.transaction.former_position == 300
+    assert row.transaction == Transaction(
+        id=8, committed_us=946_684_800_000_005, former_position=300
+    )
     assert (row.position, list(row.values)) == (100, [1, None])
 
 
