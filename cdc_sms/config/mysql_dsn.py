@@ -7,6 +7,7 @@ have the names of the servers' own clients.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
+from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 DEFAULT_PORT = 3306
@@ -87,6 +88,41 @@ def parse(dsn: str) -> MysqlDsn:
         ssl_key=given.get("ssl_key"),
         unix_socket=given.get("unix_socket"),
     )
+
+
+def driver_arguments(dsn: MysqlDsn, password: str | None) -> dict[str, Any]:
+    """Return where and as whom to connect, as keyword arguments of ``pymysql.connect``.
+
+    Args:
+        dsn: where, and as whom.
+        password: the user's; None: there is none.
+    """
+    given: dict[str, Any] = {
+        "host": dsn.host,
+        "port": dsn.port,
+        "user": dsn.user,
+        # the driver would encode a text in Latin-1, and the servers compare UTF-8
+        "password": (password or "").encode(),
+        "database": dsn.database,
+        **_tls(dsn),
+    }
+    return given if dsn.unix_socket is None else given | {"unix_socket": dsn.unix_socket}
+
+
+def _tls(dsn: MysqlDsn) -> dict[str, Any]:
+    # nobody listens between a socket's ends on one machine
+    is_local = dsn.unix_socket is not None and dsn.ssl_mode is SslMode.PREFERRED
+    if dsn.ssl_mode is SslMode.DISABLED or is_local:
+        return {"ssl_disabled": True}
+    if dsn.ssl_mode is SslMode.PREFERRED and dsn.ssl_cert is None:
+        return {}  # what the driver does by itself
+    verifies = dsn.ssl_mode in (SslMode.VERIFY_CA, SslMode.VERIFY_IDENTITY)
+    context: dict[str, Any] = {
+        "verify_mode": verifies,
+        "check_hostname": dsn.ssl_mode is SslMode.VERIFY_IDENTITY,
+    }
+    files = {"ca": dsn.ssl_ca, "cert": dsn.ssl_cert, "key": dsn.ssl_key}
+    return {"ssl": context | {name: file for name, file in files.items() if file is not None}}
 
 
 def _ssl_mode(given: Mapping[str, str]) -> SslMode:
