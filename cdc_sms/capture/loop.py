@@ -10,6 +10,7 @@ import threading
 from collections.abc import Mapping
 from contextlib import closing
 
+from cdc_sms.capture.becomes_pending import forwarded
 from cdc_sms.capture.gaps import Gaps
 from cdc_sms.capture.heartbeat import HeartbeatTopic
 from cdc_sms.capture.outbox import Outbox
@@ -25,7 +26,7 @@ from cdc_sms.errors import (
 )
 from cdc_sms.kafka.producer import Producer
 from cdc_sms.model.clock import Clock
-from cdc_sms.sources.base import Found, Log, LogState, Source, Start
+from cdc_sms.sources.base import Batch, Found, Log, LogState, Source, Start
 from cdc_sms.telemetry.metrics import Metrics
 
 logger = logging.getLogger(__name__)
@@ -64,7 +65,8 @@ class CaptureLoop:
         first_snapshot: the record of the first snapshot's completeness.
         gaps: what is missing on the outbox.
         accept_gap: a person said to go on where rows may be missing and nothing shows which.
-        shows_pending: whether the table has a status column.
+        status_column: None where the table has none.
+        pending: the word of a row that is to be sent.
         metrics: of this process.
         clock: where the present comes from.
         random_source: where the pauses' jitter comes from.
@@ -85,7 +87,8 @@ class CaptureLoop:
         first_snapshot: FirstSnapshot,
         gaps: Gaps,
         accept_gap: bool = False,
-        shows_pending: bool,
+        status_column: str | None,
+        pending: str,
         metrics: Metrics,
         clock: Clock,
         random_source: random.Random,
@@ -99,7 +102,9 @@ class CaptureLoop:
         self._accept_gap = accept_gap
         self._flags: Mapping[str, str] = {}
         self._ask_ledger_at_s = 0.0
-        self._shows_pending = shows_pending
+        self._status_column = status_column
+        self._pending = pending
+        self._shows_pending = status_column is not None
         self._metrics = metrics
         self._clock = clock
         self._outbox = Outbox(producer=producer, topic=topic, metrics=metrics, clock=clock)
@@ -136,6 +141,7 @@ class CaptureLoop:
             while not stop.is_set() and not self._wants_snapshot():
                 if self._outbox.has_room:
                     batch = log.read(wait_s=self._patience_s())
+                    self._hold_back_updates(batch)
                     records = self._encoder.encode_all(batch.rows, now_us=self._now_us())
                     self._outbox.produce(batch, records)
                     if batch.heartbeat is not None:
@@ -145,6 +151,12 @@ class CaptureLoop:
                     self._confirm(log, wait_s=IDLE_S)
                     log.keep_alive()
             self._flush(log)
+
+    def _hold_back_updates(self, batch: Batch) -> None:
+        if self._status_column is not None:
+            batch.rows = forwarded(
+                batch.rows, status_column=self._status_column, pending=self._pending
+            )
 
     def _decide(self) -> Start:
         """Compare what is there with what is needed; a new position takes the old record back."""

@@ -125,7 +125,8 @@ class CaptureRole:
             first_snapshot=FirstSnapshotRecord(self._engine, slot=sections.capture.slot),
             gaps=GapRecord(self._engine, self._history),
             accept_gap=self._accept_gap,
-            shows_pending=sections.table.columns.status is not None,
+            status_column=sections.table.columns.status,
+            pending=sections.table.status.pending,
             metrics=self._metrics,
             clock=clock,
             random_source=random.Random(),  # noqa: S311 - jitter

@@ -37,8 +37,12 @@ def publication_command(table: TableSettings, capture: CaptureSettings) -> str:
     return (
         f"CREATE PUBLICATION {quoted(capture.publication)} "
         f"FOR TABLE {quoted(*table.schema_and_table)} "
-        "WITH (publish = 'insert', publish_via_partition_root = true)"
+        f"WITH (publish = '{_published(capture)}', publish_via_partition_root = true)"
     )
+
+
+def _published(capture: CaptureSettings) -> str:
+    return "insert, update" if capture.becomes_pending else "insert"
 
 
 def raise_findings(facts: Facts, table: TableSettings, capture: CaptureSettings) -> None:
@@ -146,9 +150,9 @@ def _publication(facts: Facts, table: TableSettings, capture: CaptureSettings) -
         "publishes all tables": publication["puballtables"],
         "publishes other tables than ours": named != [list(table.schema_and_table)],
         "publishes no inserts": not publication["pubinsert"],
-        "publishes more than inserts": publication["pubupdate"]
-        or publication["pubdelete"]
-        or publication["pubtruncate"],
+        "publishes no updates": capture.becomes_pending and not publication["pubupdate"],
+        "publishes updates": publication["pubupdate"] and not capture.becomes_pending,
+        "publishes deletes": publication["pubdelete"] or publication["pubtruncate"],
         "has a row filter": any(member["filtered"] for member in members),
         "leaves out columns": any(member["cut"] for member in members),
         "publishes partitions under their own names": partitioned and not publication["pubviaroot"],
@@ -157,7 +161,9 @@ def _publication(facts: Facts, table: TableSettings, capture: CaptureSettings) -
     if wrong:
         yield Finding(
             f"The publication {capture.publication} {', '.join(wrong)}.",
-            f"Run DROP PUBLICATION {quoted(capture.publication)}; "
+            f"Run ALTER PUBLICATION {quoted(capture.publication)} SET "
+            f"(publish = '{_published(capture)}'); where that isn't all, "
+            f"DROP PUBLICATION {quoted(capture.publication)}; "
             f"{publication_command(table, capture)}; or set capture.publication to another name.",
         )
 

@@ -17,6 +17,7 @@ pgoutput's messages, protocol version 1::
                  n times: flags:1  name\0  type:4  modifier:4
     I  insert    oid:4  'N'  n:2
                  n times: 'n' | 'u' | 't' length:4 text
+    U  update    oid:4  ['K' | 'O'  n:2  n times as above]  'N'  n:2  n times as above
     M  message   flags:1  lsn:8  prefix\0  length:4 content
     Y  type, O  origin: of no interest
 
@@ -35,16 +36,17 @@ from cdc_sms.model.captured_row import CapturedRow, CapturedTable, Transaction
 from cdc_sms.model.change_event import Operation
 from cdc_sms.model.position import Lsn
 from cdc_sms.sources.base import Batch, Heartbeat
-from cdc_sms.sources.postgres.values import Converter, convert_one, converter
+from cdc_sms.sources.postgres.values import Converter, convert_one, converter, unavailable
 
 POSTGRES_EPOCH_US = 946_684_800_000_000
 """2000-01-01 in microseconds since 1970."""
 
 DATA, KEEPALIVE = 0x77, 0x6B  # w k
-_BEGIN, _COMMIT, _RELATION, _INSERT = 0x42, 0x43, 0x52, 0x49  # B C R I
+_BEGIN, _COMMIT, _RELATION, _INSERT, _UPDATE = 0x42, 0x43, 0x52, 0x49, 0x55  # B C R I U
 _MESSAGE = 0x4D  # M
 _IGNORED = frozenset(b"YO")
-_NEW, _NULL, _TEXT = 0x4E, 0x6E, 0x74  # N n t
+_NEW, _OLD, _OLD_KEY = 0x4E, 0x4F, 0x4B  # N O K
+_NULL, _TEXT, _UNCHANGED = 0x6E, 0x74, 0x75  # n t u
 
 _HEADER = struct.Struct(">QQq")
 _HEADER_BYTES = 25
@@ -122,6 +124,7 @@ class _Shape:
 
     table: CapturedTable
     converters: tuple[Converter, ...]
+    unavailable: tuple[str, ...]
 
 
 def converters_of(
@@ -182,6 +185,8 @@ class Decoder:
         kind = message[_HEADER_BYTES]
         if kind == _INSERT:
             batch.rows.append(self._row(message))
+        elif kind == _UPDATE:
+            batch.rows.append(self._updated_row(message))
         elif kind == _BEGIN:
             self._begin(message)
         elif kind == _COMMIT:
@@ -234,6 +239,7 @@ class Decoder:
         self._shapes[relation.id] = _Shape(
             CapturedTable(relation.schema, relation.name, names, self._key),
             converters_of(relation.columns, self._base_types(relation.columns)),
+            tuple(unavailable(column.type_id) for column in relation.columns),
         )
 
     def _row(self, message: bytes) -> CapturedRow:
@@ -252,6 +258,65 @@ class Decoder:
             int.from_bytes(message[1:9]),
             transaction,
         )
+
+    def _updated_row(self, message: bytes) -> CapturedRow:
+        """Read an update; the old image comes where the key changed or the table says so."""
+        shape = self._shapes.get(_RELATION_ID.unpack_from(message, _HEADER_BYTES + 1)[0])
+        if shape is None or self._transaction is None:
+            raise _not_understood(message)
+        position, before = _HEADER_BYTES + 5, None
+        if message[position] in (_OLD, _OLD_KEY):
+            before, position = image_values(
+                message, position + 1, shape.converters, shape.unavailable
+            )
+        if message[position] != _NEW:
+            raise _not_understood(message)
+        values, position = image_values(message, position + 1, shape.converters, shape.unavailable)
+        if position != len(message):
+            raise _not_understood(message)
+        return CapturedRow(
+            shape.table,
+            values,
+            Operation.UPDATE,
+            int.from_bytes(message[1:9]),
+            self._transaction,
+            before=before,
+        )
+
+
+def image_values(
+    message: bytes, start: int, converters: Sequence[Converter], unavailable: Sequence[str]
+) -> tuple[list[object], int]:
+    """Read one of an update's images of a row, which may leave out values that didn't change.
+
+    Args:
+        message: holds the image.
+        start: where the image's number of columns stands.
+        converters: one for each column; what they can't read is marked.
+        unavailable: what stands for a value that is left out, one for each column.
+
+    Returns:
+        The values, and where the image ends.
+
+    Raises:
+        LogDecodeError: the image has another form, or another number of columns.
+    """
+    if int.from_bytes(message[start : start + 2]) != len(converters):
+        raise _not_understood(message)
+    position = start + 2
+    values: list[object] = []
+    for convert, left_out in zip(converters, unavailable, strict=True):
+        kind = message[position]
+        if kind == _TEXT:
+            first = position + 5
+            position = first + int.from_bytes(message[position + 1 : first])
+            values.append(convert_one(convert, message[first:position]))
+        elif kind in (_NULL, _UNCHANGED):
+            position += 1
+            values.append(None if kind == _NULL else left_out)
+        else:
+            raise _not_understood(message)
+    return values, position
 
 
 def row_values(message: bytes, start: int, converters: Sequence[Converter]) -> list[object]:

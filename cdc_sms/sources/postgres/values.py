@@ -48,6 +48,18 @@ def converter(type_id: int, modifier: int) -> Converter:
     return _PLAIN.get(type_id, _text)
 
 
+_UNAVAILABLE = "__debezium_unavailable_value"
+_UNAVAILABLE_BYTES = binascii.b2a_base64(_UNAVAILABLE.encode(), newline=False).decode()
+
+
+def unavailable(type_id: int) -> str:
+    """Return what stands for a TOAST value that an update left alone: the log leaves it out.
+
+    Source: Debezium's documentation, "PostgreSQL connector: Toasted values".
+    """
+    return _UNAVAILABLE_BYTES if type_id == BYTEA else _UNAVAILABLE
+
+
 def convert_one(convert: Converter, raw: bytes) -> object:
     """Return the value, or what marks it as :class:`Undecodable`."""
     try:

@@ -59,6 +59,28 @@ def sample(running: Running, name: str, **labels: str) -> float:
 # What comes through
 
 
+def test_drafts_that_become_pending_come_through_and_other_updates_do_not(
+    captured: Captured,
+) -> None:
+    with captured.running(becomes_pending=True) as running:
+        await_stream(running)
+        captured.database.execute("INSERT INTO sms (id, status) VALUES (1, 'sent')")
+        captured.database.execute("UPDATE sms SET status = 'failed'")
+        captured.database.execute("UPDATE sms SET status = 'pending'")
+        captured.database.execute("UPDATE sms SET status = 'sent'")
+        captured.database.execute("INSERT INTO sms (id) VALUES (2)")
+        until(
+            lambda: b'{"id":2}' in {m.key() for m in captured.records()},
+            within_s=20,
+            what="the last row",
+        )
+        records = captured.records()
+
+    found = [json.loads(m.value() or b"") for m in records]
+    ours = [(v["op"], v["after"]["status"]) for v in found if v["after"]["id"] == 1]
+    assert ours == [("c", "sent"), ("u", "pending")]
+
+
 def test_pending_rows_come_first_and_then_what_is_inserted(
     captured: Captured, events: Callable[[], list[str]]
 ) -> None:

@@ -79,7 +79,8 @@ def test_a_good_server_has_no_findings(facts: dict[str, Any]) -> None:
          'GRANT SELECT ON "erp"."sms" TO "cdc";'),
         (changed("publication.puballtables", True), "publishes all tables", "DROP PUBLICATION"),
         (changed("publication.pubinsert", False), "publishes no inserts", "DROP PUBLICATION"),
-        (changed("publication.pubupdate", True), "publishes more than inserts", "CREATE"),
+        (changed("publication.pubupdate", True), "publishes updates", "ALTER PUBLICATION"),
+        (changed("publication.pubdelete", True), "publishes deletes", "CREATE"),
         (changed("publication.tables", []), "publishes other tables than ours", "CREATE"),
         (changed("publication.tables", [{**PUBLICATION["tables"][0], "filtered": True}]),  # type: ignore[index]
          "has a row filter", "CREATE"),

@@ -7,6 +7,7 @@ from support.golden import VERSIONS, decoded, stream_messages
 
 from cdc_sms.errors import LogDecodeError, SetupError
 from cdc_sms.model.captured_row import Transaction, Undecodable
+from cdc_sms.model.change_event import Operation
 from cdc_sms.model.position import Lsn
 from cdc_sms.sources.base import Batch, Heartbeat
 from cdc_sms.sources.postgres.pgoutput import Column, Decoder, parse_relation, status_update
@@ -39,6 +40,15 @@ def insert(*values: bytes | None) -> bytes:
         b"n" if value is None else b"t" + struct.pack(">I", len(value)) + value for value in values
     )
     return data(b"I" + struct.pack(">IcH", RELATION_ID, b"N", len(values)) + body)
+
+
+def update(new: list[bytes | None], *, old: list[bytes | None] | None = None) -> bytes:
+    def image(mark: bytes, values: list[bytes | None]) -> bytes:
+        texts = [b"n" if v is None else b"t" + struct.pack(">I", len(v)) + v for v in values]
+        return mark + struct.pack(">H", len(values)) + b"".join(texts)
+
+    images = (b"" if old is None else image(b"O", old)) + image(b"N", new)
+    return data(b"U" + struct.pack(">I", RELATION_ID) + images)
 
 
 def keepalive(wal_end: int, *, reply_requested: bool = False) -> bytes:
@@ -197,3 +207,34 @@ def test_a_status_update_confirms_one_position_three_times() -> None:
     message = status_update(0x1_0000_0002, clock_us=946_684_800_000_003, wants_reply=True)
 
     assert message == b"r" + struct.pack(">QQQqB", *[0x1_0000_0002] * 3, 3, 1)
+
+
+def test_an_update_carries_both_images_where_the_log_has_them() -> None:
+    batch = taken(begin(), COLUMNS, update([b"1", b"new"], old=[b"1", b"old"]))
+
+    (row,) = batch.rows
+    assert (row.operation, list(row.values), row.before) == (
+        Operation.UPDATE,
+        [1, "new"],
+        [1, "old"],
+    )
+
+
+def test_an_update_without_an_old_image_has_none() -> None:
+    batch = taken(begin(), COLUMNS, update([b"1", None]))
+
+    (row,) = batch.rows
+    assert (list(row.values), row.before) == ([1, None], None)
+
+
+def test_a_value_that_an_update_left_alone_is_debeziums_placeholder() -> None:
+    unchanged = data(b"U" + struct.pack(">IcH", RELATION_ID, b"N", 2) + b"t\0\0\0\0011" + b"u")
+
+    batch = taken(begin(), COLUMNS, unchanged)
+
+    assert list(batch.rows[0].values) == [1, "__debezium_unavailable_value"]
+
+
+def test_an_update_that_ends_early_is_not_understood() -> None:
+    with pytest.raises(LogDecodeError):
+        taken(begin(), COLUMNS, update([b"1", b"new"])[:-2])
