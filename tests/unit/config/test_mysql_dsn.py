@@ -23,7 +23,7 @@ def test_the_driver_learns_where_and_as_whom() -> None:
 def test_without_a_word_on_tls_the_driver_prefers_it() -> None:
     connection = pymysql.Connection(defer_connect=True, **driver_arguments(parse(DSN), None))
 
-    assert (connection.ssl, connection._ssl_required) == (True, False)
+    assert (connection.ssl, connection._ssl_required) == (True, False)  # type: ignore[attr-defined]
 
 
 def test_disabled_tls_is_never_tried() -> None:
@@ -39,7 +39,7 @@ def test_required_tls_never_falls_back_to_plain() -> None:
         defer_connect=True, **driver_arguments(parse(f"{DSN}?ssl_mode=required"), None)
     )
 
-    assert connection._ssl_required
+    assert connection._ssl_required  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(("mode", "checks_host"), [("verify_ca", False), ("verify_identity", True)])
