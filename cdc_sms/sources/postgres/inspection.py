@@ -21,8 +21,9 @@ Facts = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something that is missing or wrong: what, and what to do about it."""
+    """Something that is missing or wrong: its name, what it is, and what to do about it."""
 
+    name: str
     said: str
     remedy: str
 
@@ -51,11 +52,11 @@ def raise_findings(facts: Facts, table: TableSettings, capture: CaptureSettings)
     Raises:
         SetupError: its message holds each finding, its hint each remedy, in the same order.
     """
-    findings = list(_findings(facts, table, capture))
-    if findings:
+    found = list(findings(facts, table, capture))
+    if found:
         raise SetupError(
-            " ".join(finding.said for finding in findings),
-            hint=" ".join(finding.remedy for finding in findings),
+            " ".join(finding.said for finding in found),
+            hint=" ".join(finding.remedy for finding in found),
         )
 
 
@@ -75,10 +76,12 @@ def lost_because(facts: Facts) -> str | None:
     return None
 
 
-def _findings(facts: Facts, table: TableSettings, capture: CaptureSettings) -> Iterator[Finding]:
+def findings(facts: Facts, table: TableSettings, capture: CaptureSettings) -> Iterator[Finding]:
+    """Yield everything that a person must put right before capture can start."""
     version = facts["version"] // 10_000
     if version < OLDEST_SERVER:
         yield Finding(
+            "old-server",
             f"The server is PostgreSQL {version}.",
             f"Capture needs PostgreSQL {OLDEST_SERVER} or newer.",
         )
@@ -92,17 +95,20 @@ def _server(facts: Facts, capture: CaptureSettings) -> Iterator[Finding]:
     role = quoted(facts["user"])
     if facts["wal_level"] != "logical":
         yield Finding(
+            "wal-level",
             f"wal_level is {facts['wal_level']}.",
             "Run ALTER SYSTEM SET wal_level = 'logical'; and restart the server (managed "
             "services: rds.logical_replication = 1, cloudsql.logical_decoding = on).",
         )
     if not facts["may_replicate"]:
         yield Finding(
+            "replication-right",
             f"The user {facts['user']} may not replicate.",
             f"Run ALTER ROLE {role} REPLICATION; (on RDS: GRANT rds_replication TO {role};).",
         )
     if facts["slot"] is None and facts["free_slots"] < 1:
         yield Finding(
+            "no-free-slot",
             f"No replication slot is free for {capture.slot}.",
             "Drop a slot that nobody uses, or raise max_replication_slots and restart the server.",
         )
@@ -113,26 +119,30 @@ def _table(facts: Facts, table: TableSettings) -> Iterator[Finding]:
     name = quoted(*table.schema_and_table)
     if found is None:
         yield Finding(
+            "no-table",
             f"There is no table {table.name} in the database {facts['database']}.",
             "Check table.name and the database in source.dsn.",
         )
         return
     if not found["may_select"]:
         yield Finding(
+            "select-right",
             f"The user {facts['user']} may not read {table.name}.",
             f"Run GRANT SELECT ON {name} TO {quoted(facts['user'])};",
         )
     mapped = table.columns.key
     if found["kind"] not in ("r", "p"):
-        yield Finding(f"{table.name} is no table.", "Name a table in table.name.")
+        yield Finding("no-table", f"{table.name} is no table.", "Name a table in table.name.")
     elif not found["key"]:
         columns = ", ".join(quoted(column) for column in mapped)
         yield Finding(
+            "no-primary-key",
             f"The table {table.name} has no primary key.",
             f"Run ALTER TABLE {name} ADD PRIMARY KEY ({columns});",
         )
     elif sorted(found["key"]) != sorted(mapped):
         yield Finding(
+            "other-primary-key",
             f"The primary key of {table.name} is ({', '.join(found['key'])}), "
             f"and mapped is ({', '.join(mapped)}).",
             "Set table.columns.key to the primary key.",
@@ -160,6 +170,7 @@ def _publication(facts: Facts, table: TableSettings, capture: CaptureSettings) -
     wrong = [words for words, is_wrong in judgements.items() if is_wrong]
     if wrong:
         yield Finding(
+            "publication",
             f"The publication {capture.publication} {', '.join(wrong)}.",
             f"Run ALTER PUBLICATION {quoted(capture.publication)} SET "
             f"(publish = '{_published(capture)}'); where that isn't all, "
@@ -180,6 +191,7 @@ def _slot(facts: Facts, capture: CaptureSettings) -> Iterator[Finding]:
     wrong = [words for words, is_wrong in foreign.items() if is_wrong]
     if wrong:
         yield Finding(
+            "foreign-slot",
             f"The slot {capture.slot} {', '.join(wrong)}.",
             "Set capture.slot to another name, or drop the slot if nobody uses it.",
         )

@@ -139,7 +139,7 @@ class Slot:
             HeldByAnother: the slot is active.
             SourceUnavailable: the connection was lost.
         """
-        facts = self._facts(connection)
+        facts = self.facts(connection)
         raise_findings(facts, self._table, self._capture)
         slot = facts["slot"]
         if slot is None:
@@ -161,7 +161,7 @@ class Slot:
         """
         with errors_mapped("Reading the table's columns"):
             columns = connection.execute(_COLUMNS, self._table.schema_and_table).fetchall()
-        key = (self._facts(connection)["table"] or {}).get("key")
+        key = (self.facts(connection)["table"] or {}).get("key")
         return Catalogue(tuple(Column(*column) for column in columns), tuple(key or ()))
 
     def make(self, replication: Connection, connection: Connection) -> NewSlot:
@@ -213,7 +213,12 @@ class Slot:
         ).format(sql.Identifier(self._capture.slot), sql.Literal(f'"{self._capture.publication}"'))
         return command.as_bytes(None)
 
-    def _facts(self, connection: Connection) -> Facts:
+    def facts(self, connection: Connection) -> Facts:
+        """Read what :mod:`~cdc_sms.sources.postgres.inspection` judges.
+
+        Raises:
+            SourceUnavailable: the connection was lost.
+        """
         schema, name = self._table.schema_and_table
         asked = {
             "schema": schema,
@@ -239,7 +244,7 @@ class Slot:
         )
 
     def _make_publication(self, connection: Connection) -> None:
-        if self._facts(connection)["publication"] is not None:
+        if self.facts(connection)["publication"] is not None:
             return
         command = publication_command(self._table, self._capture)
         try:
