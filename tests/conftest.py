@@ -3,6 +3,7 @@
 pytest_plugins = [
     "support.fixtures.servers",
     "support.fixtures.databases",
+    "support.fixtures.binlog_databases",
     "support.fixtures.faults",
     "support.fixtures.commands",
     "support.fixtures.debezium",

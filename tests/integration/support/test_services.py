@@ -73,4 +73,5 @@ def test_unknown_server_is_a_mistake_in_usage(services: Commands) -> None:
     command = services.program(SERVICES, "up", "nosuch")
 
     assert command.wait() == 2
-    assert "there are postgres postgres18 kafka connect" in command.errors
+    names = "postgres postgres18 mysql mariadb mariadb118 kafka connect"
+    assert f"there are {names}" in command.errors

@@ -1,4 +1,4 @@
-"""Kafka Connect in distributed mode, with Debezium's PostgreSQL connector."""
+"""Kafka Connect in distributed mode, with Debezium's three connectors."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,9 +23,18 @@ from support.servers.machine import (
 )
 from support.servers.server import Server
 
-DEBEZIUM_VERSION = "3.6.1.Final"
+# The newest of each that Maven has. Each has a folder of its own: their drivers don't mix.
+ARTIFACTS = {
+    "debezium-postgres": "io.debezium:debezium-connector-postgres:3.6.1.Final",
+    "debezium-mysql": "io.debezium:debezium-connector-mysql:3.6.1.Final",
+    "debezium-mariadb": "io.debezium:debezium-connector-mariadb:3.5.0.Final",
+}
+CONNECTORS = {
+    "io.debezium.connector.postgresql.PostgresConnector",
+    "io.debezium.connector.mysql.MySqlConnector",
+    "io.debezium.connector.mariadb.MariaDbConnector",
+}
 CLIENTS = ("producer.", "consumer.", "admin.")
-CONNECTOR = "io.debezium.connector.postgresql.PostgresConnector"
 # What differs from debezium/worker.properties: one broker without TLS, and haste.
 SETTINGS = {
     "config.storage.topic": "connect-configs",
@@ -56,10 +65,10 @@ class ConnectServer(Server[ConnectAddress]):
         self._kafka = kafka
 
     def install(self) -> None:
-        """Install Java; fetch the jars of Kafka Connect and, in a folder apart, Debezium's."""
+        """Install Java; fetch the jars of Kafka Connect and, in folders apart, Debezium's."""
         install_java(self.name)
         kafka_jars(self.name)
-        self._plugin()
+        self._plugins()
 
     def address(self) -> ConnectAddress:
         """Return where it is, or will be once it runs again."""
@@ -76,22 +85,21 @@ class ConnectServer(Server[ConnectAddress]):
             "config.providers.file.param.allowed.paths": (
                 f"{REPOSITORY},{self.folder},{gettempdir()}"
             ),
-            "plugin.path": str(self._plugin().parent),
+            "plugin.path": ",".join(str(folder.parent) for folder in self._plugins()),
         }
         path = write_properties(self.folder / "worker.properties", settings)
         main = "org.apache.kafka.connect.cli.ConnectDistributed"
         return launch([*java_command(self.name, self.folder), main, str(path)], folder=self.folder)
 
-    def _plugin(self) -> Path:
-        artifact = f"io.debezium:debezium-connector-postgres:{DEBEZIUM_VERSION}"
-        return install_jars(self.name, "debezium-postgres", artifact)
+    def _plugins(self) -> list[Path]:
+        return [install_jars(self.name, name, artifact) for name, artifact in ARTIFACTS.items()]
 
     def answers(self) -> bool:
         """Ask for its plug-ins, and for its connectors: those it knows once it has joined."""
         url = self.address().url
         plugins = requests.get(f"{url}/connector-plugins", timeout=5)
         connectors = requests.get(f"{url}/connectors", timeout=5)
-        return connectors.ok and any(plugin["class"] == CONNECTOR for plugin in plugins.json())
+        return connectors.ok and {plugin["class"] for plugin in plugins.json()} >= CONNECTORS
 
 
 CONNECT = ConnectServer(KAFKA)

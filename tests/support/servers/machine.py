@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -74,16 +74,20 @@ def free_port() -> int:
     raise ServerUnavailableError(f"none of {len(tries)} ports tried in {PORTS} is free")
 
 
-def run(command: Sequence[str], *, user: str | None = None) -> str:
+def run(
+    command: Sequence[str], *, user: str | None = None, reading: Path = Path(os.devnull)
+) -> str:
     """Run a command to its end and return what it printed; that is the error if it fails.
+
+    ``reading`` is the file that it gets as its standard input.
 
     Its output goes through a file: a daemon that it leaves behind would hold a pipe open.
     """
     words = [*as_user(user), *command]
-    with tempfile.TemporaryFile() as output:
+    with tempfile.TemporaryFile() as output, reading.open("rb") as given:
         finished = subprocess.run(
             words,
-            stdin=subprocess.DEVNULL,
+            stdin=given,
             stdout=output,
             stderr=subprocess.STDOUT,
             cwd="/",
@@ -120,17 +124,26 @@ def install_packages(server: str, *packages: str) -> None:
             f"or name a server by CDC_SMS_TEST_{server.upper()}"
         )
     say(f"{server}: installing {' '.join(packages)}")
-    apt = [
-        "env",
-        "DEBIAN_FRONTEND=noninteractive",
-        "apt-get",
-        "-qq",
-        "-o",
-        "DPkg::Lock::Timeout=600",
-    ]
-    with locked(services_folder() / "apt.lock"), no_cluster_of_the_distribution():
-        run([*apt, "update"])
-        run([*apt, "install", "--yes", "--no-install-recommends", *packages])
+    with _apt_to_ourselves(), no_cluster_of_the_distribution():
+        run([*apt_get(), "update"])
+        run([*apt_get(), "install", "--yes", "--no-install-recommends", *packages])
+
+
+def update_package_lists() -> None:
+    """Have apt learn what its sources hold; only root may."""
+    with _apt_to_ourselves():
+        run([*apt_get(), "update"])
+
+
+def apt_get(**settings: str) -> list[str]:
+    """Return the start of apt-get's command line: quiet, never asking, patient."""
+    settings = {"DPkg::Lock::Timeout": "600", **settings}
+    options = [f"--option={name}={value}" for name, value in settings.items()]
+    return ["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-qq", *options]
+
+
+def _apt_to_ourselves() -> AbstractContextManager[None]:
+    return locked(services_folder() / "apt.lock")
 
 
 @contextmanager
