@@ -104,5 +104,5 @@ def test_a_document_becomes_debeziums_text(raw: bytes, expected: str) -> None:
     ],
 )
 def test_what_is_no_document_is_a_value_error(raw: bytes) -> None:
-    with pytest.raises(ValueError, match="JSON|cut"):
+    with pytest.raises(ValueError, match=r"JSON|cut"):
         json_text(raw)
