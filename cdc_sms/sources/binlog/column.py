@@ -11,7 +11,7 @@ class Column:
         name: its name.
         type_code: the type byte of the TABLE_MAP event.
         metadata: what the event says of the type beside it (length, precision, digits): its bytes
-            as a little-endian number, of ``STRING`` as a big-endian one.
+            as a little-endian number, of ``STRING`` and ``NEWDECIMAL`` as a big-endian one.
         declared: the type's word in the data dictionary, in small letters: ``int``, ``enum``,
             ``uuid``; the log writes several of them in one and the same way.
         unsigned: whether it holds no negative numbers.

@@ -109,9 +109,15 @@ def reading(column: Column, *, mariadb: bool) -> Reading:
     """
     if column.type_code in _TIMESTAMPS:
         return _timestamp(column, mariadb=mariadb)
-    if mariadb and column.charset == "cp932":
-        column = replace(column, charset="gb2312")  # a slip in the connector's table
+    column = as_connector_takes(column, mariadb=mariadb)
     return _BY_TYPE.get(column.type_code, _unknown)(column)
+
+
+def as_connector_takes(column: Column, *, mariadb: bool) -> Column:
+    """Return the column as Debezium's connector takes it: MariaDB's reads cp932 as GB2312."""
+    if mariadb and column.charset == "cp932":
+        return replace(column, charset="gb2312")
+    return column
 
 
 def _unknown(column: Column) -> Reading:
@@ -203,7 +209,7 @@ def _float(column: Column) -> Reading:
 
 
 def _decimal(column: Column) -> Reading:
-    precision, scale = column.metadata & 0xFF, column.metadata >> 8
+    precision, scale = divmod(column.metadata, 256)
     size = packed_size(precision, scale)
     return Fixed(f"{size}s", "{own}({0})", decimal_reader(precision, scale))
 

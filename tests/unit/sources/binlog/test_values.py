@@ -61,7 +61,7 @@ def packed(value: float, *, code: str) -> bytes:
         pytest.param(column(T.FLOAT, 4, scale=2), packed(1.1, code="f"), 1.100000023841858,
                      id="float with a scale is widened"),
         pytest.param(column(T.DOUBLE, 8), packed(1.1, code="d"), 1.1, id="double"),
-        pytest.param(column(T.NEWDECIMAL, 10 | 2 << 8), b"\x80\x00\x00\x7b\x05", "123.05",
+        pytest.param(column(T.NEWDECIMAL, 10 << 8 | 2), b"\x80\x00\x00\x7b\x05", "123.05",
                      id="decimal"),
         pytest.param(column(T.BIT, 1), b"\x01", True, id="bit(1) true"),
         pytest.param(column(T.BIT, 1), b"\x00", False, id="bit(1) false"),
