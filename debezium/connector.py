@@ -1,15 +1,17 @@
 # ruff: noqa: INP001 - a tool beside its data, no package
-"""Register Debezium's PostgreSQL connector with Kafka Connect, ask how it is, remove it.
+"""Register Debezium's connector with Kafka Connect, ask how it is, remove it.
 
-The connector is ``postgres.json`` beside this file with its ``<names>`` filled in from the
-configuration of cdc-sms, so that both speak of the same table, slot and topics. This is a tool
-for people; cdc-sms itself never talks to Kafka Connect.
+The connector is ``postgres.json``, ``mysql.json`` or ``mariadb.json`` beside this file, by the
+kind of the database, with its ``<names>`` filled in from the configuration of cdc-sms, so that
+both speak of the same table and topics. This is a tool for people; cdc-sms itself never talks
+to Kafka Connect.
 """
 
 import json
 import os
 import re
 import time
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import wraps
@@ -21,11 +23,24 @@ import requests
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
+from cdc_sms.config import mysql_dsn
 from cdc_sms.config.load import load
-from cdc_sms.config.settings import Sections, TableSettings
+from cdc_sms.config.mysql_dsn import MysqlDsn, SslMode
+from cdc_sms.config.settings import KafkaSettings, Sections, TableSettings
 from cdc_sms.errors import CdcSmsError, ConfigurationError, SetupError
 
-TEMPLATE = Path(__file__).with_name("postgres.json")
+FOLDER = Path(__file__).parent
+# Where the worker finds what may stand in no configuration, as in worker.properties.
+JAAS = "${env:DEBEZIUM_KAFKA_JAAS}"
+TRUSTSTORE = "/etc/cdc-sms/kafka.truststore.p12"
+# MariaDB's driver has words of its own, and none for "encrypted where the server can".
+MARIADB_SSL_MODES = {
+    SslMode.DISABLED: "disable",
+    SslMode.PREFERRED: "trust",
+    SslMode.REQUIRED: "trust",
+    SslMode.VERIFY_CA: "verify-ca",
+    SslMode.VERIFY_IDENTITY: "verify-full",
+}
 TIMEOUT_S = 30
 PAUSE_S = 0.5
 UNREACHABLE = 6
@@ -96,12 +111,13 @@ def connector_of(settings: Sections, changes: Mapping[str, str]) -> Connector:
             f"Debezium's snapshot can't select from a table named {settings.table.name!r}.",
             hint='Leave capture.reader at "builtin": our own reader can.',
         )
-    template = TEMPLATE.read_text(encoding="utf-8")
+    path = FOLDER / f"{settings.source.kind}.json"
+    template = path.read_text(encoding="utf-8")
     values = _values(settings)
     unknown = sorted(set(re.findall(r"<(\w+)>", template)) - set(values))
     if unknown:
         raise ConfigurationError(
-            f"{TEMPLATE.name} asks for <{'>, <'.join(unknown)}>, which the configuration lacks.",
+            f"{path.name} asks for <{'>, <'.join(unknown)}>, which the configuration lacks.",
             hint=f"It may ask for <{'>, <'.join(sorted(values))}>.",
         )
     for name, value in values.items():
@@ -114,25 +130,67 @@ def connector_of(settings: Sections, changes: Mapping[str, str]) -> Connector:
 
 
 def _values(settings: Sections) -> dict[str, str]:
-    parts = conninfo_to_dict(settings.source.dsn)
+    is_postgres = settings.source.kind == "postgres"
     schema, table = settings.table.schema_and_table
+    return {
+        "schema": schema,
+        "table": table,
+        # Updates that don't leave the row pending are ignored by whoever reads the outbox.
+        "skipped": "d,t" if settings.capture.becomes_pending else "u,d,t",
+        "prefix": settings.kafka.prefix,
+        "partitions": str(settings.kafka.partitions),
+        **(_of_postgres(settings) if is_postgres else _of_binlog(settings)),
+        **_of_kafka(settings.kafka),
+    }
+
+
+def _of_postgres(settings: Sections) -> dict[str, str]:
+    parts = conninfo_to_dict(settings.source.dsn)
     return {
         "host": str(parts.get("host") or "localhost"),
         "port": str(parts.get("port") or 5432),
         "database": str(parts.get("dbname", "")),
         "user": str(parts.get("user", "")),
         "sslmode": str(parts.get("sslmode") or "prefer"),
-        "schema": schema,
-        "table": table,
-        "pending": _pending(settings.table),
-        "prefix": settings.kafka.prefix,
-        "partitions": str(settings.kafka.partitions),
+        "pending": _pending_in_postgres(settings.table),
         "slot": settings.capture.slot,
         "publication": settings.capture.publication,
     }
 
 
-def _pending(table: TableSettings) -> str:
+def _of_binlog(settings: Sections) -> dict[str, str]:
+    dsn = mysql_dsn.parse(settings.source.dsn)
+    modes = MARIADB_SSL_MODES if settings.source.kind == "mariadb" else {}
+    return {
+        "host": dsn.host,
+        "port": str(dsn.port),
+        "user": dsn.user,
+        "sslmode": modes.get(dsn.ssl_mode, dsn.ssl_mode.value),
+        # Without TLS the server's key, by which the password is sent, has to be asked of it.
+        "plain": "true" if dsn.ssl_mode is SslMode.DISABLED else "",
+        "server_id": str(settings.capture.server_id or _server_id(settings.kafka.prefix, dsn)),
+        "pending": _pending_in_binlog(settings.table),
+    }
+
+
+def _server_id(name: str, dsn: MysqlDsn) -> int:
+    """Return an id that stays the same, from the upper half, where few servers have theirs."""
+    return 2**31 + zlib.crc32(f"debezium/{name}/{dsn.host}:{dsn.port}".encode()) % 2**31
+
+
+def _of_kafka(kafka: KafkaSettings) -> dict[str, str]:
+    """Return how Debezium's own clients connect, which take nothing from the worker's."""
+    protocol = kafka.security_protocol
+    return {
+        "bootstrap": kafka.bootstrap_servers,
+        "security": protocol.upper(),
+        "mechanism": (kafka.sasl_mechanism or "") if protocol.startswith("sasl") else "",
+        "jaas": JAAS if protocol.startswith("sasl") else "",
+        "truststore": TRUSTSTORE if protocol.endswith("ssl") else "",
+    }
+
+
+def _pending_in_postgres(table: TableSettings) -> str:
     """Return the condition under which a row that is there at first start is captured.
 
     A status column of any type is compared as text: its words may be numbers or enum members.
@@ -142,6 +200,16 @@ def _pending(table: TableSettings) -> str:
     column = sql.Identifier(table.columns.status)
     word = sql.Literal(table.status.pending)
     return sql.SQL("{}::text = {}").format(column, word).as_string()
+
+
+def _pending_in_binlog(table: TableSettings) -> str:
+    """Return the same for MySQL and MariaDB, whatever ``sql_mode`` takes a backslash for."""
+    if table.columns.status is None:
+        return "false"
+    column, word = table.columns.status.replace("`", "``"), table.status.pending
+    quoted = "'{}'".format(word.replace("'", "''"))
+    literal = f"_utf8mb4 0x{word.encode().hex()}" if "\\" in word else quoted
+    return f"CAST(`{column}` AS CHAR) = {literal}"
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -240,8 +308,8 @@ def status(*, connect: KafkaConnect, connector: Connector, as_json: bool) -> int
 @_wait
 @click.option("--forget", is_flag=True, help="Its position too: it would start with a snapshot.")
 def unregister(*, connect: KafkaConnect, connector: Connector, wait_s: float, forget: bool) -> int:
-    """Remove the connector; its slot stays in PostgreSQL."""
-    name, slot = connector["name"], connector["config"]["slot.name"]
+    """Remove the connector; what it left in PostgreSQL or Kafka stays, and is told."""
+    name = connector["name"]
     if forget:
         connect.ask("PUT", f"/{name}/stop")
         deadline = time.monotonic() + wait_s
@@ -253,12 +321,18 @@ def unregister(*, connect: KafkaConnect, connector: Connector, wait_s: float, fo
                 hint="Look at its status, then try again with a longer --wait.",
             )
     connect.ask("DELETE", f"/{name}")
-    click.echo(
-        f"{name}: unregistered. Its slot is still there and holds PostgreSQL's log until somebody "
-        f"uses it or drops it: SELECT pg_drop_replication_slot('{slot}')",
-        err=True,
-    )
+    click.echo(f"{name}: unregistered. {_left_behind(connector['config'])}", err=True)
     return 0
+
+
+def _left_behind(config: Mapping[str, str]) -> str:
+    if slot := config.get("slot.name"):
+        return (
+            "Its slot is still there and holds PostgreSQL's log until somebody uses it or drops "
+            f"it: SELECT pg_drop_replication_slot('{slot}')"
+        )
+    topic = config["schema.history.internal.kafka.topic"]
+    return f"Its topic {topic} is still there: it may be deleted if nobody registers again."
 
 
 def _tell(state: Mapping[str, str], *, as_json: bool) -> int:
