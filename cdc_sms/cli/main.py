@@ -30,6 +30,7 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
         "config": ("setup", "Check or show the configuration."),
         "migrate": ("setup", "Make the ledger's tables, or bring them to this version."),
         "topics": ("topics", "Make the topics, or check them."),
+        "doctor": ("doctor", "Try everything for real; name what is wrong and what mends it."),
         "adopt": ("adopt", "Say that this is the place to send from, after a move or a restore."),
     },
     "See what happens": {
@@ -104,6 +105,7 @@ def cli() -> None:
       cdc-sms config check      is the configuration complete?
       cdc-sms migrate           make the ledger's tables
       cdc-sms topics            make the topics
+      cdc-sms doctor            try everything for real: what would stop it?
       cdc-sms run               run it
       cdc-sms status            in another terminal: what happens?
 

@@ -44,6 +44,9 @@ HEARTBEAT_MS = RETENTION_MS
 """What the topic of heartbeats keeps at least: the last one must outlast the longest outage, for
 it tells a restored backup."""
 
+MISSING = "isn't there"
+"""What is wrong with a topic that doesn't exist, as the rest of a sentence."""
+
 _REACH_S = 2.0
 _TIMEOUT_S = 30.0
 _VISIBLE_S = 15.0
@@ -206,7 +209,7 @@ def deviations(required: RequiredTopic, found: FoundTopic | None) -> list[Findin
     """Return how a topic differs from what it has to be like."""
     name = required.name
     if found is None:
-        return [Finding(name, "isn't there", "Make it: cdc-sms topics.")]
+        return [Finding(name, MISSING, "Make it: cdc-sms topics.")]
     findings = []
     if found.partitions != required.partitions and required.partitions > 1:
         findings.append(

@@ -78,12 +78,13 @@ def test_overview_is_written_without_importing_a_command() -> None:
     [
         (["statsu"], "Did you mean status?"),
         (["xyzzy"], "lists them all"),
-        (["doctor"], "There is no command 'doctor'"),
+        (["prune"], "There is no command 'prune'"),
         (["status", "--jason"], "--json"),
         (["dlq", "show", "7"], "partition:offset"),
         (["dlq", "list", "--since", "yesterday"], "is no time"),
+        (["doctor", "--outage", "long"], "is no duration"),
     ],
-    ids=["typing error", "no command", "not there yet", "option", "letter", "time"],
+    ids=["typing error", "no command", "not there yet", "option", "letter", "time", "duration"],
 )
 def test_wrong_usage_ends_with_2_and_a_sentence(
     arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]

@@ -1,0 +1,23 @@
+"""A whole installation for the doctor: table, ledger and topics."""
+
+from collections.abc import Callable
+
+import pytest
+from support.commands import Commands
+from support.patient import Patient, environment_of
+from support.servers.kafka import KafkaAddress
+
+
+@pytest.fixture
+def admitted(
+    cdc_sms: Commands, kafka_server: KafkaAddress, topic_prefix: str
+) -> Callable[[str], Patient]:
+    """Make ledger and topics for a database, named by its DSN, that has the table."""
+
+    def admit(dsn: str) -> Patient:
+        environment = environment_of(dsn, kafka_server.bootstrap, topic_prefix)
+        cdc_sms.run("migrate", environment=environment)
+        cdc_sms.run("topics", environment=environment)
+        return Patient(cdc_sms, environment)
+
+    return admit
