@@ -171,6 +171,8 @@ def _key_value(value: object) -> bytes:
             return _text(value)
         case float():
             return _java_number(value)
+        case list():
+            return b"[%b]" % b",".join(map(_key_value, value))
         case _:
             return b"null"
 

@@ -10,6 +10,7 @@ from typing import Any
 from cdc_sms.model.captured_row import CapturedRow
 from cdc_sms.sources.base import Batch
 from cdc_sms.sources.postgres.pgoutput import Column, Decoder
+from cdc_sms.sources.postgres.values import FIRST_USER_TYPE, BaseType
 
 DATA = Path(__file__).parents[1] / "data"
 TABLES = (DATA / "debezium" / "tables.sql").read_text()
@@ -25,8 +26,13 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     ),
 }  # fmt: skip
 
-_DOMAINS = {"c_whole": (23, -1), "c_code": (1043, 14), "c_short_code": (1043, 14)}
-_DOMAINS["c_amount"] = (1700, 524294)
+_DOMAINS = {
+    "c_whole": BaseType(23, -1),
+    "c_code": BaseType(1043, 14),
+    "c_short_code": BaseType(1043, 14),
+    "c_amount": BaseType(1700, 524294),
+    "c_enum": BaseType(FIRST_USER_TYPE, -1, "mood", "e"),
+}
 
 
 @dataclass(frozen=True)
@@ -45,7 +51,7 @@ def stream_messages(version: str) -> list[bytes]:
     return [bytes.fromhex(line) for line in lines]
 
 
-def base_types(columns: Sequence[Column]) -> dict[int, tuple[int, int]]:
+def base_types(columns: Sequence[Column]) -> dict[int, BaseType]:
     """Return what the catalogue said of the columns' domains."""
     return {c.type_id: _DOMAINS[c.name] for c in columns if c.name in _DOMAINS}
 

@@ -36,7 +36,13 @@ from cdc_sms.model.captured_row import CapturedRow, CapturedTable, Transaction
 from cdc_sms.model.change_event import Operation
 from cdc_sms.model.position import Lsn
 from cdc_sms.sources.base import Batch, Heartbeat
-from cdc_sms.sources.postgres.values import Converter, convert_one, converter, unavailable
+from cdc_sms.sources.postgres.values import (
+    BaseType,
+    Converter,
+    convert_one,
+    converter,
+    unavailable,
+)
 
 POSTGRES_EPOCH_US = 946_684_800_000_000
 """2000-01-01 in microseconds since 1970."""
@@ -114,8 +120,8 @@ def _string(body: bytes, start: int) -> tuple[str, int]:
     return body[start:end].decode(), end + 1
 
 
-BaseTypes = Callable[[Sequence[Column]], Mapping[int, tuple[int, int]]]
-"""From columns to the base type and modifier of each domain among their types, by object id."""
+BaseTypes = Callable[[Sequence[Column]], Mapping[int, BaseType]]
+"""From columns to what the catalogue says of those types that aren't built in, by object id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,16 +131,34 @@ class _Shape:
     table: CapturedTable
     converters: tuple[Converter, ...]
     unavailable: tuple[str, ...]
+    kept: tuple[int, ...] | None
+    """Which columns are captured, where some are left out for their type."""
+
+    def of_the_kept(self, values: list[object]) -> list[object]:
+        """Return the values of the columns that are captured."""
+        return values if self.kept is None else [values[place] for place in self.kept]
 
 
 def converters_of(
-    columns: Sequence[Column], base_types: Mapping[int, tuple[int, int]]
-) -> tuple[Converter, ...]:
-    """Return each column's converter; a domain is written as its base type."""
-    return tuple(
-        converter(*base_types.get(column.type_id, (column.type_id, column.modifier)))
-        for column in columns
-    )
+    columns: Sequence[Column], base_types: Mapping[int, BaseType]
+) -> tuple[Converter | None, ...]:
+    """Return each column's converter, None where its type is left out.
+
+    A domain is written as its base type.
+    """
+    return tuple(converter(_base_type(column, base_types)) for column in columns)
+
+
+def _base_type(column: Column, base_types: Mapping[int, BaseType]) -> BaseType:
+    """Return a column's type; a modifier of the column's own comes before its domain's."""
+    found = base_types.get(column.type_id)
+    if found is None:
+        return BaseType(column.type_id, column.modifier)
+    return found if column.modifier < 0 else found._replace(modifier=column.modifier)
+
+
+def _left_out(_raw: bytes) -> None:
+    """Convert nothing."""
 
 
 class Decoder:
@@ -236,10 +260,15 @@ class Decoder:
                 f"{', '.join(missing)}.",
                 hint="Map the table's present key in [table.columns], then start again.",
             )
+        converters = converters_of(relation.columns, self._base_types(relation.columns))
+        kept = tuple(place for place, convert in enumerate(converters) if convert is not None)
+        columns = tuple(names[place] for place in kept)
+        key = tuple(column for column in self._key if column in columns)
         self._shapes[relation.id] = _Shape(
-            CapturedTable(relation.schema, relation.name, names, self._key),
-            converters_of(relation.columns, self._base_types(relation.columns)),
+            CapturedTable(relation.schema, relation.name, columns, key),
+            tuple(convert or _left_out for convert in converters),
             tuple(unavailable(column.type_id) for column in relation.columns),
+            None if len(kept) == len(names) else kept,
         )
 
     def _row(self, message: bytes) -> CapturedRow:
@@ -253,7 +282,7 @@ class Decoder:
             values = row_values(message, _HEADER_BYTES + 6, _careful(shape.converters))
         return CapturedRow(
             shape.table,
-            values,
+            values if shape.kept is None else shape.of_the_kept(values),
             Operation.CREATE,
             int.from_bytes(message[1:9]),
             transaction,
@@ -276,11 +305,11 @@ class Decoder:
             raise _not_understood(message)
         return CapturedRow(
             shape.table,
-            values,
+            shape.of_the_kept(values),
             Operation.UPDATE,
             int.from_bytes(message[1:9]),
             self._transaction,
-            before=before,
+            before=None if before is None else shape.of_the_kept(before),
         )
 
 

@@ -20,7 +20,7 @@ from cdc_sms.sources.postgres.inspection import (
     raise_findings,
 )
 from cdc_sms.sources.postgres.pgoutput import Column
-from cdc_sms.sources.postgres.values import FIRST_USER_TYPE
+from cdc_sms.sources.postgres.values import FIRST_USER_TYPE, BaseType
 
 _OPTIONS_IN_BRACKETS = 150_000
 _FAILOVER_SLOTS = 170_000
@@ -47,6 +47,14 @@ SELECT jsonb_build_object(
                 CROSS JOIN unnest(i.indkey::int2[]) WITH ORDINALITY AS k(number, place)
                 JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.number
                 WHERE i.indrelid = c.oid AND i.indisprimary AND k.place <= i.indnkeyatts),
+            'unique', (
+                SELECT (
+                    SELECT jsonb_agg(a.attname ORDER BY k.place)
+                    FROM unnest(i.indkey::int2[]) WITH ORDINALITY AS k(number, place)
+                    JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.number)
+                FROM pg_index i JOIN pg_class ci ON ci.oid = i.indexrelid
+                WHERE i.indrelid = c.oid AND i.indisunique AND 0 <> ALL (i.indkey::int2[])
+                ORDER BY i.indisclustered DESC, ci.relname LIMIT 1),
             'may_select', has_table_privilege(c.oid, 'SELECT'))
         FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
         WHERE n.nspname = %(schema)s AND c.relname = %(table)s),
@@ -77,14 +85,15 @@ ORDER BY a.attnum
 
 _BASE_TYPES = """
 WITH RECURSIVE base AS (
-    SELECT oid AS domain, typbasetype, typtypmod FROM pg_type
-    WHERE oid = ANY(%s::oid[]) AND typtype = 'd'
+    SELECT oid AS asked, oid, -1 AS modifier FROM pg_type WHERE oid = ANY(%s::oid[])
     UNION ALL
-    SELECT base.domain, t.typbasetype, CASE WHEN base.typtypmod < 0
-        THEN t.typtypmod ELSE base.typtypmod END
-    FROM base JOIN pg_type t ON t.oid = base.typbasetype AND t.typtype = 'd')
-SELECT domain::bigint, base.typbasetype::bigint, base.typtypmod
-FROM base JOIN pg_type t ON t.oid = base.typbasetype AND t.typtype <> 'd'
+    SELECT base.asked, t.typbasetype, CASE WHEN base.modifier < 0
+        THEN t.typtypmod ELSE base.modifier END
+    FROM base JOIN pg_type t ON t.oid = base.oid AND t.typtype = 'd')
+SELECT base.asked::bigint, t.oid::bigint, base.modifier, coalesce(e.typname, t.typname)::text,
+    coalesce(e.typtype, t.typtype)::text, e.oid IS NOT NULL
+FROM base JOIN pg_type t ON t.oid = base.oid AND t.typtype <> 'd'
+LEFT JOIN pg_type e ON e.oid = t.typelem AND t.typcategory = 'A'
 """
 
 _OLDEST_TRANSACTION = """
@@ -270,8 +279,8 @@ class Slot:
         )
 
 
-def base_types(connection: Connection, columns: Sequence[Column]) -> Mapping[int, tuple[int, int]]:
-    """Return the base type and its modifier of each domain among the columns' types.
+def base_types(connection: Connection, columns: Sequence[Column]) -> Mapping[int, BaseType]:
+    """Return what the catalogue says of those of the columns' types that aren't built in.
 
     Raises:
         SourceUnavailable: the connection was lost.
@@ -281,7 +290,7 @@ def base_types(connection: Connection, columns: Sequence[Column]) -> Mapping[int
         return {}
     with errors_mapped("Reading the columns' types"):
         found = connection.execute(_BASE_TYPES, (asked,)).fetchall()
-    return {domain: (base, modifier) for domain, base, modifier in found}
+    return {asked: BaseType(*described) for asked, *described in found}
 
 
 def _is_standby(connection: Connection) -> bool:

@@ -71,9 +71,16 @@ class Snapshot:
             SourceUnavailable: the connection was lost.
         """
         types = base_types(self._connection, catalogue.columns)
-        self._converters = converters_of(catalogue.columns, types)
-        names = tuple(column.name for column in catalogue.columns)
-        self._captured = CapturedTable(*self._table.schema_and_table, names, catalogue.key)
+        converters = converters_of(catalogue.columns, types)
+        captured = {
+            column.name: convert
+            for column, convert in zip(catalogue.columns, converters, strict=True)
+            if convert is not None
+        }
+        self._converters = tuple(captured.values())
+        names = tuple(captured)
+        key = tuple(name for name in catalogue.key if name in captured)
+        self._captured = CapturedTable(*self._table.schema_and_table, names, key)
         take_bytes_as_they_are(self._connection)
         self._wire = Wire(self._connection, doing="Reading the pending rows")
         self._wire.begin(self._command(names).as_bytes(self._connection))

@@ -21,7 +21,7 @@ from cdc_sms.sources.postgres.connection import (
 from cdc_sms.sources.postgres.pgoutput import Column, Decoder, status_update
 from cdc_sms.sources.postgres.slot import NewSlot, Slot, base_types
 from cdc_sms.sources.postgres.snapshot import BATCH_BYTES, BATCH_ROWS, Snapshot
-from cdc_sms.sources.postgres.values import FIRST_USER_TYPE
+from cdc_sms.sources.postgres.values import FIRST_USER_TYPE, BaseType
 from cdc_sms.sources.postgres.watch import Watch
 from cdc_sms.sources.postgres.wire import Wire
 
@@ -113,7 +113,7 @@ class PostgresSource:
     def _snapshot(self, exported: str | None) -> Snapshot:
         return Snapshot(connect(self._source), table=self._table, exported=exported)
 
-    def _base_types(self, columns: Sequence[Column]) -> Mapping[int, tuple[int, int]]:
+    def _base_types(self, columns: Sequence[Column]) -> Mapping[int, BaseType]:
         if all(column.type_id < FIRST_USER_TYPE for column in columns):
             return {}
         with closing(connect(self._source)) as connection:

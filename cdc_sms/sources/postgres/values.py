@@ -2,21 +2,26 @@
 
 Pure. Debezium's rules are those of ``decimal.handling.mode=string`` and else its defaults: adaptive
 time precision (milliseconds up to three digits, microseconds above), dates as days, ``timestamptz``
-and ``timetz`` as text in UTC, ``bytea`` as base64. What has no rule here arrives as its text.
+and ``timetz`` as text in UTC, ``bytea`` as base64. A type that Debezium leaves out of its records
+(``include.unknown.datatypes`` is off) has no converter here: geometric types but points,
+multiranges, composite types, most types of extensions, and arrays of these and of domains.
 
 The session must write times in ISO form and in UTC, floats in full and ``bytea`` in
 hexadecimal: ``connection.py`` asks for that.
 
 Source: PostgreSQL manual, chapter 8 "Data Types"; Debezium's documentation, "PostgreSQL connector:
-Data type mappings"; the golden records in ``tests/data/debezium``.
+Data type mappings", and its ``PostgresValueConverter``; the golden records in
+``tests/data/debezium``, and ``scripts/conformance``.
 """
 
 import binascii
 import re
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from cdc_sms.model.captured_row import Undecodable
+from cdc_sms.sources.postgres import arrays, rare_types
 
 Converter = Callable[[bytes], object]
 """From the bytes of the server's text form to a JSON value; raises ValueError if it can't."""
@@ -27,25 +32,76 @@ _EPOCH = datetime.fromisoformat("1970-01-01")
 _DAY_US = 86_400_000_000
 
 # pg_type.dat: the object ids of the built-in types
-BOOL, BYTEA, INT8, INT2, INT4, OID = 16, 17, 20, 21, 23, 26
-FLOAT4, FLOAT8 = 700, 701
-DATE, TIME, TIMESTAMP, TIMESTAMPTZ, TIMETZ, NUMERIC = 1082, 1083, 1114, 1184, 1266, 1700
+BOOL, BYTEA, CHAR, NAME, INT8, INT2, INT4, TEXT, OID = 16, 17, 18, 19, 20, 21, 23, 25, 26
+INT2VECTOR, OIDVECTOR, JSON, XML, POINT = 22, 30, 114, 142, 600
+CIDR, FLOAT4, FLOAT8, MACADDR8, MONEY, MACADDR, INET = 650, 700, 701, 774, 790, 829, 869
+BPCHAR, VARCHAR, DATE, TIME, TIMESTAMP, TIMESTAMPTZ = 1042, 1043, 1082, 1083, 1114, 1184
+INTERVAL, TIMETZ, BIT, VARBIT, NUMERIC, UUID = 1186, 1266, 1560, 1562, 1700, 2950
+TSVECTOR, JSONB = 3614, 3802
+INT4RANGE, NUMRANGE, TSRANGE, TSTZRANGE, DATERANGE, INT8RANGE = 3904, 3906, 3908, 3910, 3912, 3926
 
-FIRST_USER_TYPE = 16_384
-"""Types with lower object ids are the server's own and mean the same everywhere."""
+FIRST_USER_TYPE = 10_000
+"""Types with lower object ids mean the same everywhere; of others the catalogue tells."""
 
 
-def converter(type_id: int, modifier: int) -> Converter:
+class BaseType(NamedTuple):
+    """What the catalogue says of a column's type; of a domain, of what lies below it.
+
+    Attributes:
+        id: the type's object id.
+        modifier: ``atttypmod``; -1 where the type has none. For times the number of digits.
+        name: the type's name; of an array its elements'. Needed of types that aren't built in.
+        kind: ``typtype`` of the type, or of an array's elements: ``b`` base, ``e`` enum, ….
+        is_array: whether it is an array.
+    """
+
+    id: int
+    modifier: int
+    name: str = ""
+    kind: str = "b"
+    is_array: bool = False
+
+
+def converter(base: BaseType) -> Converter | None:
     """Return what turns a column's values into Debezium's JSON values.
 
-    Args:
-        type_id: the object id of the column's type; for a domain that of its base type.
-        modifier: ``atttypmod``; -1 where the type has none. For times the number of digits.
+    Returns:
+        None where Debezium leaves columns of the type out.
     """
-    made = _BY_PRECISION.get(type_id)
-    if made is not None:
-        return made(6 if modifier < 0 else modifier)
-    return _PLAIN.get(type_id, _text)
+    if base.id >= FIRST_USER_TYPE:
+        return _of_the_database(base)
+    element = _ELEMENTS.get(base.id)
+    if element is None:
+        return _built_in(base.id, base.modifier)
+    return _array(element, base.modifier)
+
+
+def _built_in(type_id: int, modifier: int) -> Converter | None:
+    made = _BY_MODIFIER.get(type_id)
+    return _PLAIN.get(type_id) if made is None else made(modifier)
+
+
+def _of_the_database(base: BaseType) -> Converter | None:
+    """Return the converter of an enum or of an extension's type, or of an array of them."""
+    found: Converter | None = _text if base.kind == "e" else None
+    if base.kind == "b":
+        found = _OF_EXTENSIONS.get(base.name)
+    if found is None or not base.is_array:
+        return found
+    return arrays.array(found, is_text=True, takes_null=base.name in {"hstore", "citext"})
+
+
+def _array(element: int, modifier: int) -> Converter | None:
+    """Return the converter of a built-in array type."""
+    if element == BIT:
+        return _lost
+    alone = _built_in(element, modifier)
+    assert alone is not None
+    if element == NUMERIC:
+        return arrays.numerics(alone)
+    special = _IN_ARRAYS.get(element)
+    convert = alone if special is None else special(alone, modifier)
+    return arrays.array(convert, is_text=element in _TEXTS, takes_null=element != TSVECTOR)
 
 
 _UNAVAILABLE = "__debezium_unavailable_value"
@@ -122,7 +178,7 @@ def _timestamp_us(raw: bytes) -> int:
         since = datetime.fromisoformat(text) - _EPOCH
     except ValueError:
         infinite = _INFINITE_TIMESTAMPS_US.get(text)
-        return _far_moment_us(text) if infinite is None else infinite
+        return _in_a_long(_far_moment_us(text)) if infinite is None else infinite
     return since.days * _DAY_US + since.seconds * 1_000_000 + since.microseconds
 
 
@@ -151,6 +207,19 @@ def _far_moment_us(text: str) -> int:
     near = datetime.fromisoformat(f"{year_of_cycle + 2000}-{found['month']}-{found['day']}")
     days = (near - _EPOCH).days + (cycles - 5) * 146_097
     return days * _DAY_US + _clock_us(found["clock"] or "00:00:00")
+
+
+_MAX_LONG = 2**63 - 1
+
+
+def _in_a_long(microseconds: int) -> int:
+    """Return a number as Java's 64 bits hold it.
+
+    Whole seconds stop at the end; what of a second is added then goes on from the other end.
+    """
+    if microseconds <= _MAX_LONG:
+        return microseconds
+    return microseconds % 1_000_000 - _MAX_LONG - 2
 
 
 def _clock_us(text: str) -> int:
@@ -221,6 +290,35 @@ def _timetz(raw: bytes) -> str:
     return text.rstrip(".") + "Z"
 
 
+def _lost(_raw: bytes) -> None:
+    """Lose a value: Debezium has no rule for a ``name``, and takes a ``bit[]`` for one bit."""
+
+
+def _old_vector(raw: bytes) -> list[object] | None:
+    """Lose an ``oidvector`` or ``int2vector``: to Debezium an array without brackets."""
+    return [] if raw else None
+
+
+def _time_in_array(_alone: Converter, modifier: int) -> Converter:
+    unit = 1000 if 0 <= modifier <= 3 else 1
+    return lambda raw: arrays.clock_us(_clock_us(raw.decode())) // unit
+
+
+def _timetz_in_array(_alone: Converter, _modifier: int) -> Converter:
+    return lambda raw: f"{_timetz(raw)[:8]}Z"
+
+
+def _timestamp_in_array(alone: Converter, modifier: int) -> Converter:
+    unit = 1000 if 0 <= modifier <= 3 else 1
+
+    def convert(raw: bytes) -> object:
+        if raw.decode() in _INFINITE_TIMESTAMPS_US:
+            return alone(raw)
+        return arrays.timestamp_us(raw, alone=_timestamp_us) // unit
+
+    return convert
+
+
 _PLAIN: Mapping[int, Converter] = {
     BOOL: _boolean,
     BYTEA: _bytea,
@@ -233,10 +331,65 @@ _PLAIN: Mapping[int, Converter] = {
     DATE: _date,
     NUMERIC: _numeric,
     TIMETZ: _timetz,
+    INTERVAL: rare_types.interval,
+    MONEY: rare_types.money,
+    POINT: rare_types.point,
+    NAME: _lost,
+    OIDVECTOR: _old_vector,
+    INT2VECTOR: _old_vector,
+    **dict.fromkeys(
+        (
+            CHAR, TEXT, BPCHAR, VARCHAR, JSON, JSONB, XML, UUID, TSVECTOR, INET, CIDR, MACADDR,
+            MACADDR8, INT4RANGE, INT8RANGE, NUMRANGE, TSRANGE, TSTZRANGE, DATERANGE,
+        ),
+        _text,
+    ),
+}  # fmt: skip
+"""The converters of built-in types; columns of the others Debezium leaves out."""
+
+
+def _digits(modifier: int) -> int:
+    return 6 if modifier < 0 else modifier
+
+
+_BY_MODIFIER: Mapping[int, Callable[[int], Converter]] = {
+    TIME: lambda modifier: _time(_digits(modifier)),
+    TIMESTAMP: lambda modifier: _timestamp(_digits(modifier)),
+    TIMESTAMPTZ: lambda modifier: _timestamptz(_digits(modifier)),
+    BIT: rare_types.bits,
+    VARBIT: rare_types.bits,
 }
 
-_BY_PRECISION: Mapping[int, Callable[[int], Converter]] = {
-    TIME: _time,
-    TIMESTAMP: _timestamp,
-    TIMESTAMPTZ: _timestamptz,
+_OF_EXTENSIONS: Mapping[str, Converter] = {
+    "citext": _text,
+    "isbn": _text,
+    "ltree": _text,
+    "hstore": rare_types.hstore,
+    "geometry": rare_types.geometry,
+    "geography": rare_types.geometry,
+    "vector": rare_types.vector,
+    "halfvec": rare_types.vector,
+    "sparsevec": rare_types.sparse_vector,
 }
+"""By name: an extension's types have other object ids in each database."""
+
+_ELEMENTS: Mapping[int, int] = {
+    199: JSON, 651: CIDR, 775: MACADDR8, 1000: BOOL, 1001: BYTEA, 1002: CHAR, 1005: INT2,
+    1007: INT4, 1009: TEXT, 1014: BPCHAR, 1015: VARCHAR, 1016: INT8, 1021: FLOAT4, 1022: FLOAT8,
+    1028: OID, 1040: MACADDR, 1041: INET, 1115: TIMESTAMP, 1182: DATE, 1183: TIME,
+    1185: TIMESTAMPTZ, 1231: NUMERIC, 1270: TIMETZ, 1561: BIT, 2951: UUID, 3643: TSVECTOR,
+    3807: JSONB, 3905: INT4RANGE, 3907: NUMRANGE, 3909: TSRANGE, 3911: TSTZRANGE,
+    3913: DATERANGE, 3927: INT8RANGE,
+}  # fmt: skip
+"""The built-in array types that Debezium has a rule for, and the types of their elements."""
+
+_TEXTS = frozenset(type_id for type_id, convert in _PLAIN.items() if convert is _text)
+
+_IN_ARRAYS: Mapping[int, Callable[[Converter, int], Converter]] = {
+    DATE: lambda alone, _: arrays.dates(alone),
+    TIMESTAMPTZ: lambda alone, _: arrays.zoned_timestamps(alone),
+    TIMESTAMP: _timestamp_in_array,
+    TIME: _time_in_array,
+    TIMETZ: _timetz_in_array,
+}
+"""What in an array is not what it is alone."""

@@ -5,9 +5,8 @@ import pytest
 from cdc_sms.errors import LogDecodeError
 from cdc_sms.model.captured_row import Undecodable
 from cdc_sms.sources.postgres.snapshot import copied_values
-from cdc_sms.sources.postgres.values import INT8, converter
 
-NUMBER, TEXT = converter(INT8, -1), converter(25, -1)
+NUMBER, TEXT = int, bytes.decode
 
 
 @pytest.mark.parametrize(
