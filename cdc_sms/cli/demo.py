@@ -7,12 +7,14 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
+from urllib.parse import urlsplit
 
 import click
 from rich.console import Console
 
 from cdc_sms.cli.shared import print_json, print_rich
 from cdc_sms.errors import ConfigurationError
+from cdc_sms.playground.database import SCHEMES
 from cdc_sms.playground.debezium import Connect
 from cdc_sms.playground.embedded import LARGEST, embedded_servers
 from cdc_sms.playground.folder import temporary_folder
@@ -23,6 +25,7 @@ from cdc_sms.playground.story import SMALLEST, Narrator, Plan, Story, StoryStuck
 from cdc_sms.playground.tally import Figures, count
 
 FOUND_SOMETHING = 10
+SOURCES = ("postgres", "mysql", "mariadb")
 _END_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 _NEXT = """
@@ -66,7 +69,14 @@ Ctrl-C ends it.
     type=click.Choice(["embedded", "real"]),
     default="embedded",
     show_default=True,
-    help="'real': PostgreSQL and Apache Kafka that run already; see scripts/demo.",
+    help="'real': a database and Apache Kafka that run already; see scripts/demo.",
+)
+@click.option(
+    "--source",
+    type=click.Choice(SOURCES),
+    default="postgres",
+    show_default=True,
+    help="The business database; MySQL and MariaDB need real servers.",
 )
 @click.option(
     "--reader",
@@ -75,7 +85,7 @@ Ctrl-C ends it.
     show_default=True,
     help="Who captures; Debezium needs real servers and Kafka Connect.",
 )
-@click.option("--postgres-dsn", metavar="URL", help="For real servers: the PostgreSQL.")
+@click.option("--dsn", metavar="URL", help="For real servers: the database, with password.")
 @click.option("--bootstrap", metavar="HOST:PORT", help="For real servers: the Kafka.")
 @click.option("--connect-url", metavar="URL", help="For Debezium: Kafka Connect.")
 @click.option(
@@ -102,8 +112,9 @@ def demo(
     messages: int,
     rate: float | None,
     servers: str,
+    source: str,
     reader: str,
-    postgres_dsn: str | None,
+    dsn: str | None,
     bootstrap: str | None,
     connect_url: str | None,
     connector: Path,
@@ -133,11 +144,11 @@ def demo(
     connect: Connect | None = None
     with _ends_in_order(), temporary_folder() as folder, ExitStack() as stack:
         if servers == "embedded":
-            _refuse_what_embedded_servers_cannot(messages, reader)
+            _refuse_what_embedded_servers_cannot(messages, source, reader)
             place = embedded_servers(folder)
         else:
             connect = _connect(reader, connect_url, connector)
-            addresses = _addresses(postgres_dsn, bootstrap)
+            addresses = _addresses(source, dsn, bootstrap)
             place = real_servers(*addresses, "builtin" if connect is None else "debezium")
         console = Console()
         screen = None if headless or not console.is_terminal else Screen(console)
@@ -174,11 +185,16 @@ def _show(figures: Figures, *, as_json: bool) -> None:
         click.echo(_NEXT)
 
 
-def _refuse_what_embedded_servers_cannot(messages: int, reader: str) -> None:
+def _refuse_what_embedded_servers_cannot(messages: int, source: str, reader: str) -> None:
     if messages > LARGEST:
         raise ConfigurationError(
             f"The embedded broker holds the records of {LARGEST} messages, not of {messages}.",
             hint="Give a smaller --messages, or use --servers real.",
+        )
+    if source != "postgres":
+        raise ConfigurationError(
+            f"The demo brings along no {source}: its embedded database is PostgreSQL.",
+            hint=f"Use --servers real as well: scripts/demo --servers real --source {source}.",
         )
     if reader == "debezium":
         raise ConfigurationError(
@@ -187,13 +203,18 @@ def _refuse_what_embedded_servers_cannot(messages: int, reader: str) -> None:
         )
 
 
-def _addresses(postgres_dsn: str | None, bootstrap: str | None) -> tuple[str, str]:
-    if postgres_dsn is None or bootstrap is None:
+def _addresses(source: str, dsn: str | None, bootstrap: str | None) -> tuple[str, str]:
+    if dsn is None or bootstrap is None:
         raise ConfigurationError(
             "With --servers real the demo needs the addresses of running servers.",
-            hint="Give --postgres-dsn and --bootstrap, or let scripts/demo start the servers.",
+            hint="Give --dsn and --bootstrap, or let scripts/demo start the servers.",
         )
-    return postgres_dsn, bootstrap
+    if SCHEMES.get(urlsplit(dsn).scheme, source) != source:
+        raise ConfigurationError(
+            f"--source is {source}, and --dsn names another kind of database.",
+            hint="Let both name the same kind.",
+        )
+    return dsn, bootstrap
 
 
 def _connect(reader: str, url: str | None, tool: Path) -> Connect | None:

@@ -5,22 +5,21 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
-import psycopg
+from sqlalchemy import select, text
 
 from cdc_sms.model.masking import masked_number
+from cdc_sms.playground.database import open_engine
+from cdc_sms.playground.shop import SMS
 from cdc_sms.playground.tally import Entry
 
-_ENTRIES_SQL = """
-SELECT id, message_key, state, done AND NOT owes_write, doubts, dead_letter_class
-FROM cdc_sms_delivery
-"""
-_NEWEST_SQL = """
-SELECT id, recipient, status, coalesce(attempts, 0), coalesce(error, '')
-FROM sms
-WHERE id IN (SELECT id FROM sms ORDER BY id DESC LIMIT %s)
-   OR id IN (SELECT id FROM sms WHERE status = 'failed' ORDER BY id DESC LIMIT 2)
-ORDER BY id DESC
-"""
+_ENTRIES = text(
+    "SELECT id, message_key, state, done, owes_write, doubts, dead_letter_class"
+    " FROM cdc_sms_delivery"
+)
+_ROWS = select(SMS.c.id, SMS.c.recipient, SMS.c.status, SMS.c.attempts, SMS.c.error).order_by(
+    SMS.c.id.desc()
+)
+_FAILED_SHOWN = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +41,8 @@ class Books:
 
     def __init__(self, dsn: str, *, password: str) -> None:
         """Connect; the ledger has to exist before it is read."""
-        self._connection = psycopg.connect(dsn, password=password, autocommit=True)
+        self._engine = open_engine(dsn, password)
+        self._connection = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
 
     def entries(self) -> Sequence[Entry]:
         """Return every message of the ledger."""
@@ -51,27 +51,29 @@ class Books:
                 message_id=message_id,
                 key=int(message_key.rpartition("/")[2]),
                 state=state,
-                done=done,
+                done=bool(done and not owes_write),
                 doubts=doubts,
                 dead_letter_class=dead_letter_class,
             )
-            for message_id, message_key, state, done, doubts, dead_letter_class in (
-                self._connection.execute(_ENTRIES_SQL)
+            for message_id, message_key, state, done, owes_write, doubts, dead_letter_class in (
+                self._connection.execute(_ENTRIES)
             )
         ]
 
     def newest_rows(self, limit: int) -> Sequence[Row]:
         """Return the shop's newest rows and the last two that failed, the newest first."""
-        return [
-            Row(key, masked_number(recipient), status, attempts, error)
-            for key, recipient, status, attempts, error in self._connection.execute(
-                _NEWEST_SQL, [limit]
-            )
-        ]
+        failed = _ROWS.where(SMS.c.status == "failed").limit(_FAILED_SHOWN)
+        rows = {
+            key: Row(key, masked_number(recipient), status, attempts or 0, error or "")
+            for statement in (_ROWS.limit(limit), failed)
+            for key, recipient, status, attempts, error in self._connection.execute(statement)
+        }
+        return [rows[key] for key in sorted(rows, reverse=True)]
 
     def close(self) -> None:
         """Hang up."""
         self._connection.close()
+        self._engine.dispose()
 
     def __enter__(self) -> Self:
         """Return the books."""

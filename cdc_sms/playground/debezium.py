@@ -6,10 +6,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import psycopg
-from psycopg import sql
-
 from cdc_sms.playground.configuration import Servers
+from cdc_sms.playground.database import publish
 from cdc_sms.playground.processes import run_to_end
 from cdc_sms.playground.shop import TABLE
 
@@ -42,7 +40,7 @@ def debezium_captures(
     Raises:
         SetupError: the connector isn't accepted, or doesn't run.
     """
-    _publish(servers)
+    publish(servers.dsn, servers.password, publication=servers.name, table=TABLE)
     # by reference: a password on a command line is everybody's
     secrets = configuration.with_name("debezium.properties")
     secrets.touch(mode=0o600)
@@ -59,11 +57,3 @@ def debezium_captures(
         yield
     finally:
         tool("unregister", "--forget")
-
-
-def _publish(servers: Servers) -> None:
-    statement = sql.SQL("CREATE PUBLICATION {} FOR TABLE {} WITH (publish = 'insert')").format(
-        sql.Identifier(servers.name), sql.Identifier(TABLE)
-    )
-    with psycopg.connect(servers.dsn, password=servers.password) as connection:
-        connection.execute(statement)

@@ -1,28 +1,21 @@
 """Servers that somebody runs: the demo makes a database and topics of its own, and removes them."""
 
 import secrets
-import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
-from typing import Any, Literal
+from contextlib import contextmanager
+from typing import Literal
 from urllib.parse import unquote, urlsplit
 
-import psycopg
-from psycopg import sql
+from sqlalchemy import exc
 
 from cdc_sms.config.settings import KafkaSettings
 from cdc_sms.errors import ConfigurationError, DatabaseUnavailable, SetupError
 from cdc_sms.kafka.connection import admin_client
 from cdc_sms.playground.configuration import Servers
+from cdc_sms.playground.database import SCHEMES, create_database, drop_database
 
 _PARTITIONS = 6
 _TIMEOUT_S = 30.0
-_LOOKS_AGAIN_AFTER_S = 0.1
-
-_END_READERS_SQL = """
-SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots
-WHERE database = %s AND active_pid IS NOT NULL
-"""
 
 
 @contextmanager
@@ -32,7 +25,7 @@ def real_servers(
     """Have a database and a topic prefix of our own on running servers for a while.
 
     Args:
-        dsn: a database whose user may make others and replicate; with password.
+        dsn: a database, or its server, whose user may make others and replicate; with password.
         bootstrap_servers: the brokers.
         reader: who captures.
 
@@ -48,7 +41,7 @@ def real_servers(
         "partitions": _PARTITIONS,
     }
     own_dsn, password = without_password(dsn, database=name)
-    with _own_database(dsn, name):
+    with _own_database(dsn, password, name):
         try:
             yield Servers(name=name, dsn=own_dsn, password=password, kafka=kafka, reader=reader)
         finally:
@@ -62,10 +55,11 @@ def without_password(dsn: str, *, database: str) -> tuple[str, str]:
         ConfigurationError: the address is no URL with a password.
     """
     parts = urlsplit(dsn)
-    if parts.scheme not in {"postgresql", "postgres"} or not parts.password:
+    if parts.scheme not in SCHEMES or not parts.password:
         raise ConfigurationError(
-            "The address of the demo's PostgreSQL is no URL with user and password.",
-            hint="Give it as postgresql://user:password@host:5432/database.",
+            "The address of the demo's database is no URL with user and password.",
+            hint="Give it as postgresql://user:password@host:5432/database, or mysql://…, or "
+            "mariadb://….",
         )
     user, at, host = parts.netloc.rpartition("@")
     place = f"{user.partition(':')[0]}{at}{host}"
@@ -73,42 +67,23 @@ def without_password(dsn: str, *, database: str) -> tuple[str, str]:
 
 
 @contextmanager
-def _own_database(dsn: str, name: str) -> Iterator[None]:
+def _own_database(dsn: str, password: str, name: str) -> Iterator[None]:
     try:
-        with closing(psycopg.connect(dsn, autocommit=True)) as connection:
-            connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-    except psycopg.OperationalError as error:
-        raise DatabaseUnavailable(
-            f"The demo's PostgreSQL can't be reached: {str(error).strip()}",
-            hint="Check --postgres-dsn, or leave --servers real out.",
-        ) from error
-    except psycopg.Error as error:
+        create_database(dsn, password, name)
+    except exc.DBAPIError as error:
+        if error.statement is None:
+            raise DatabaseUnavailable(
+                f"The demo's database can't be reached: {str(error.orig).strip()}",
+                hint="Check --dsn, or leave --servers real out.",
+            ) from error
         raise SetupError(
-            f"The demo can't make a database of its own: {str(error).strip()}",
+            f"The demo can't make a database of its own: {str(error.orig).strip()}",
             hint="Name a user that may make databases and replicate.",
         ) from error
     try:
         yield
     finally:
-        with closing(psycopg.connect(dsn, autocommit=True)) as connection:
-            _drop(connection, name)
-
-
-def _drop(connection: psycopg.Connection[Any], name: str) -> None:
-    """Drop a database; PostgreSQL drops its slots along with it, once nobody reads them."""
-    deadline_s = time.monotonic() + _TIMEOUT_S
-    while True:
-        connection.execute(_END_READERS_SQL, [name])
-        try:
-            connection.execute(
-                sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name))
-            )
-        except psycopg.errors.ObjectInUse:
-            if time.monotonic() > deadline_s:
-                raise
-            time.sleep(_LOOKS_AGAIN_AFTER_S)
-        else:
-            return
+        drop_database(dsn, password, name)
 
 
 def _remove_topics(kafka: KafkaSettings) -> None:

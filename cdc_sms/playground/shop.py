@@ -12,28 +12,43 @@ from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import Self
 
-import psycopg
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    DateTime,
+    Identity,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    insert,
+    text,
+)
+from sqlalchemy.dialects.mysql import TIMESTAMP
+
+from cdc_sms.playground.database import open_engine
 
 TABLE = "sms"
 
-_TABLE_SQL = """
-CREATE TABLE sms (
-    id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    recipient   text NOT NULL,
-    body        text NOT NULL,
-    sender      text,
-    status      text NOT NULL DEFAULT 'pending',
-    created_at  timestamptz NOT NULL DEFAULT now(),
-    send_after  timestamptz,
-    provider_id text,
-    sent_at     timestamptz,
-    error       text,
-    attempts    integer
+_TIME = DateTime(timezone=True).with_variant(TIMESTAMP(fsp=6), "mysql")
+SMS = Table(
+    TABLE,
+    MetaData(),
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("recipient", String(64), nullable=False),
+    Column("body", Text, nullable=False),
+    Column("sender", String(64)),
+    Column("status", String(20), nullable=False, server_default="pending"),
+    Column("created_at", _TIME, nullable=False, server_default=text("CURRENT_TIMESTAMP(6)")),
+    Column("send_after", _TIME),
+    Column("provider_id", String(64)),
+    Column("sent_at", _TIME),
+    Column("error", Text),
+    Column("attempts", Integer),
+    mysql_charset="utf8mb4",
 )
-"""
-_INSERT_SQL = """
-INSERT INTO sms (recipient, body, sender, send_after) VALUES (%s, %s, %s, %s) RETURNING id
-"""
+"""The shop's table, as each kind of database makes it."""
 
 _TEXTS = (
     "Your parcel {order} arrives today between 12 and 16.",
@@ -95,12 +110,12 @@ def orders(random_source: random.Random) -> Iterator[Order]:
     number = 0
     while True:
         number += 1
-        text = _TEXTS[number % len(_TEXTS)]
+        words = _TEXTS[number % len(_TEXTS)]
         later = number % _LATER_EVERY == 0
         yield Order(
             recipient=_written(_FIRST_NUMBER + number, random_source),
             reaches=f"48{_FIRST_NUMBER + number}",
-            body=text.format(order=7000 + number, code=random_source.randrange(10**6)),
+            body=words.format(order=7000 + number, code=random_source.randrange(10**6)),
             sender=random_source.choice(_SENDERS),
             later_s=random_source.uniform(1.0, _LATEST_S) if later else None,
         )
@@ -139,12 +154,13 @@ class Shop:
         self.sales: list[Sale] = []
         self._random = random.Random(seed)  # noqa: S311 - texts and pauses, no secrets
         self._orders = orders(self._random)
-        self._connection = psycopg.connect(dsn, password=password)
+        self._engine = open_engine(dsn, password)
+        self._connection = self._engine.connect()
 
     def open(self) -> None:
         """Make the shop's table."""
-        with self._connection.transaction():
-            self._connection.execute(_TABLE_SQL)
+        with self._connection.begin():
+            SMS.create(self._connection)
 
     def sell(self, count: int, *, wrong: int = 0) -> Iterator[Sequence[Sale]]:
         """Insert rows, one transaction at each step: mostly of one row, some of several.
@@ -170,6 +186,7 @@ class Shop:
     def close(self) -> None:
         """Hang up."""
         self._connection.close()
+        self._engine.dispose()
 
     def __enter__(self) -> Self:
         """Return the shop."""
@@ -190,13 +207,17 @@ class Shop:
             None if order.later_s is None else started_at + timedelta(seconds=order.later_s)
             for order in batch
         ]
-        rows = [
-            (order.recipient, order.body, order.sender, due_at)
-            for order, due_at in zip(batch, due, strict=True)
-        ]
-        with self._connection.transaction(), self._connection.cursor() as cursor:
-            cursor.executemany(_INSERT_SQL, rows, returning=True)
-            keys = [row[0] for result in cursor.results() for row in result]
+        keys: list[int] = []
+        with self._connection.begin():
+            for order, due_at in zip(batch, due, strict=True):
+                row = {
+                    "recipient": order.recipient,
+                    "body": order.body,
+                    "sender": order.sender,
+                    "send_after": due_at,
+                }
+                inserted = self._connection.execute(insert(SMS).values(row))
+                keys.extend(inserted.inserted_primary_key or ())
         committed_at_s = time.time()
         sales = [
             Sale(key, order, committed_at_s, due_at.timestamp() if due_at else committed_at_s)

@@ -5,9 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.business.base import Database
 from support.commands import Commands
-from support.fixtures.databases import PostgresDatabase
+from support.fixtures.debezium import Connectors
 from support.flow import KEY, Flow
+from support.servers.connect import ConnectAddress
 from support.servers.kafka import KafkaAddress
 
 from cdc_sms.playground.provider import Simulator
@@ -21,8 +23,21 @@ def provider() -> Iterator[Simulator]:
 
 
 @pytest.fixture
+def source() -> str:
+    """The business database's kind, unless a test asks for several."""
+    return "postgres"
+
+
+@pytest.fixture
+def database(request: pytest.FixtureRequest, source: str) -> Database:
+    """A fresh database of that kind."""
+    fresh: Database = request.getfixturevalue(f"{source}_database")
+    return fresh
+
+
+@pytest.fixture
 def make_flow(
-    postgres_database: PostgresDatabase,
+    database: Database,
     kafka_server: KafkaAddress,
     topic_prefix: str,
     provider: Simulator,
@@ -34,7 +49,7 @@ def make_flow(
 
     def make(**changes: Any) -> Flow:
         plain: dict[str, Any] = {
-            "database": postgres_database,
+            "database": database,
             "kafka": kafka_server.bootstrap,
             "prefix": topic_prefix,
             "provider": provider,
@@ -54,3 +69,13 @@ def make_flow(
 def flow(make_flow: Callable[..., Flow]) -> Flow:
     """An installation with the tests' usual settings; no role runs yet."""
     return make_flow()
+
+
+@pytest.fixture
+def debezium_connector(
+    database: Database, connect_server: ConnectAddress, cdc_sms: Commands
+) -> Iterator[Connectors]:
+    """Register Debezium's connector on ``database``: call it with cdc-sms's file."""
+    connectors = Connectors(cdc_sms, connect_server, database.server.password)
+    yield connectors
+    connectors.remove_all()

@@ -1,33 +1,57 @@
-"""The fast half of ``scripts/faults``: the same cases, each on its own, with our own reader."""
+"""The fast half of ``scripts/faults``: the same cases, each on its own, with our own reader.
+
+On PostgreSQL all of them; on MySQL and MariaDB those that hang on how the log is read, and on how
+rows are looked at, locked and written.
+"""
+
+from collections.abc import Mapping
 
 import pytest
 from faults.catalogue import CASES
 from faults.runs import block, run
-from faults.servers import Servers
+from faults.servers import DatabaseServer, Servers
 from faults.site import Plan
 from support.fixtures.servers import elsewhere, unavailable
-from support.servers.kafka import KAFKA, KafkaAddress
-from support.servers.postgres import POSTGRES, PostgresAddress
+from support.servers.kafka import KAFKA
+from support.servers.mariadb import MARIADB
+from support.servers.mysql import MYSQL
+from support.servers.postgres import POSTGRES
+from support.sources import on_every_database
+
+DATABASES: Mapping[str, DatabaseServer] = {
+    server.name: server for server in (POSTGRES, MYSQL, MARIADB)
+}
+KILLS = 8
 
 
 @pytest.fixture
-def servers(postgres_server: PostgresAddress, kafka_server: KafkaAddress) -> Servers:
+def servers(request: pytest.FixtureRequest, source: str) -> Servers:
     """The servers of the tests, which a case may break."""
-    for server in (POSTGRES, KAFKA):
+    database = DATABASES[source]
+    for server in (database, KAFKA):
         if elsewhere(server.name):
             unavailable(f"{server.name} is named by an environment variable: it may not be broken")
-    return Servers(POSTGRES, KAFKA)
+        request.getfixturevalue(f"{server.name}_server")
+    return Servers(database, KAFKA)
 
 
 def assert_kept(case: str, servers: Servers) -> None:
-    found = run(CASES[case], servers=servers, plan=Plan())
+    plan = Plan(source=servers.database.name, kills=KILLS)
+    found = run(CASES[case], servers=servers, plan=plan)
     assert found.is_clean, block(found)
 
 
+@on_every_database
 def test_reader_killed_in_a_transaction_of_thousands_of_rows_loses_none(servers: Servers) -> None:
     assert_kept("kill-capture", servers)
 
 
+@on_every_database
+def test_reader_whose_connections_are_killed_over_and_over_misses_no_row(servers: Servers) -> None:
+    assert_kept("connection-kills", servers)
+
+
+@on_every_database
 def test_deliver_killed_with_requests_in_flight_loses_none_and_names_its_doubts(
     servers: Servers,
 ) -> None:
@@ -66,12 +90,14 @@ def test_rows_that_a_standby_keeps_invisible_are_sent_when_it_returns(servers: S
     assert_kept("row-late", servers)
 
 
+@on_every_database
 def test_rows_cancelled_or_corrected_before_their_claim_are_sent_as_they_stand(
     servers: Servers,
 ) -> None:
     assert_kept("row-changed", servers)
 
 
+@on_every_database
 def test_keys_that_are_used_again_are_other_messages_or_unclear(servers: Servers) -> None:
     assert_kept("ids-again", servers)
 

@@ -1,9 +1,11 @@
 from support.flow import Flow
+from support.sources import on_every_database
 from support.waiting import until
 
 from cdc_sms.playground.faults import Rule
 
 
+@on_every_database
 def test_rows_that_were_pending_before_the_first_start_are_sent(flow: Flow) -> None:
     flow.insert(50, transaction=10)
 
@@ -14,6 +16,7 @@ def test_rows_that_were_pending_before_the_first_start_are_sent(flow: Flow) -> N
     assert flow.lost() == []
 
 
+@on_every_database
 def test_rows_inserted_while_nothing_runs_are_sent_at_the_next_start(flow: Flow) -> None:
     flow.start("capture").terminate()
     flow.insert(30)

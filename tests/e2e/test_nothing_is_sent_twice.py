@@ -1,8 +1,10 @@
 from confluent_kafka import Producer
 from support.flow import Flow
+from support.sources import on_every_database
 from support.waiting import until
 
 
+@on_every_database
 def test_records_that_are_delivered_again_send_nothing_again(flow: Flow) -> None:
     flow.start("capture")
     flow.start("deliver")

@@ -2,11 +2,13 @@ from collections import Counter
 
 from confluent_kafka import Producer
 from support.flow import Flow
+from support.sources import on_every_database
 from support.waiting import until
 
 from cdc_sms.playground.faults import Rule
 
 
+@on_every_database
 def test_bad_rows_fail_with_a_reason_and_the_others_go_on(flow: Flow) -> None:
     flow.provider.set_rules(Rule(text="lottery", code="DISALLOWED_CHARACTERS"))
     flow.start("capture")

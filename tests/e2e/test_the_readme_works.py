@@ -9,8 +9,9 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from support.business.postgres import TABLE
 from support.fixtures.databases import PostgresDatabase
-from support.flow import KEY, TABLE, free_port
+from support.flow import KEY, free_port
 from support.servers.kafka import KafkaAddress
 from support.servers.machine import REPOSITORY
 from support.waiting import until

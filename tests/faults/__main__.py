@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import Sequence
 
+from support.business.dialects import SOURCES
 from support.servers.machine import ServerUnavailableError, say
 
 from faults.catalogue import CASES
@@ -25,9 +26,9 @@ def main(arguments: Sequence[str]) -> int:
     cases = _chosen(parser, options)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # what was started is ended
     try:
-        with own_servers(debezium=options.reader == "debezium") as servers:
+        with own_servers(options.source, debezium=options.reader == "debezium") as servers:
             if options.mutations:
-                return 0 if run_mutations(servers, options.seed, options.only) else FOUND
+                return 0 if run_mutations(servers, _plan(options, 0), options.only) else FOUND
             findings = [
                 _told(run(case, servers=servers, plan=_plan(options, round_)))
                 for round_ in range(options.rounds)
@@ -52,10 +53,12 @@ def main(arguments: Sequence[str]) -> int:
 
 def _plan(options: argparse.Namespace, round_: int) -> Plan:
     return Plan(
+        source=options.source,
         reader=options.reader,
         doubt=options.doubt,
         seed=options.seed + round_,
         outage_s=options.outage_s,
+        kills=options.kills,
     )
 
 
@@ -74,13 +77,22 @@ def _chosen(parser: argparse.ArgumentParser, options: argparse.Namespace) -> lis
     if options.mutations:
         return []
     cases = [CASES[name] for name in names]
-    unable = [case.name for case in cases if options.reader not in case.readers]
+    unable = {case.name: why for case in cases if (why := _why_not(case, options))}
     if unable and options.only:
-        parser.error(f"{', '.join(unable)} can't run with --reader {options.reader}")
-    for name in unable:
-        say(f"faults: {name} is not for --reader {options.reader}")
+        parser.error("; ".join(f"{name} can't run with {why}" for name, why in unable.items()))
+    for name, why in unable.items():
+        say(f"faults: {name} is not for {why}")
     index, parts = options.part
     return [case for case in cases if case.name not in unable][index - 1 :: parts]
+
+
+def _why_not(case: Case, options: argparse.Namespace) -> str | None:
+    """Return the option that a case can't run with, or None."""
+    if options.reader not in case.readers:
+        return f"--reader {options.reader}"
+    if options.source not in case.sources:
+        return f"--source {options.source}"
+    return None
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -95,7 +107,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--only", type=_words, metavar="CASE[,…]", help="these cases; default: all")
     add("--rounds", type=_positive, default=1, metavar="N", help="each so often; the seed goes up")
     add("--seed", type=int, default=1, metavar="S", help="of everything that is left to chance")
-    add("--source", choices=["postgres"], default="postgres", help="the business database")
+    add("--source", choices=SOURCES, default="postgres", help="the business database")
     add("--reader", choices=["builtin", "debezium"], default="builtin", help="who captures")
     add("--phase", choices=["stream"], default="stream", help="what capture does meanwhile")
     add("--submit", choices=["single"], default="single", help="how messages are handed over")
@@ -107,6 +119,13 @@ def _parser() -> argparse.ArgumentParser:
         default=90.0,
         metavar="S",
         help="the length of long-outage; seconds (default 90)",
+    )
+    add(
+        "--kills",
+        type=_positive,
+        default=60,
+        metavar="N",
+        help="how often connection-kills ends the reader's connections (default 60)",
     )
     add("--json", action="store_true", help="the last line is one JSON object")
     add(

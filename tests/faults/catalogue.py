@@ -1,12 +1,13 @@
 """The list of cases."""
 
-from faults.cases import between, capture, deliver, provider, records, rows, servers
+from faults.cases import between, capture, deliver, kills, provider, records, rows, servers
 from faults.runs import Case
 
 CASES = {
     case.name: case
     for case in (
         Case("kill-capture", capture.kill_capture, 180, is_fast=True),
+        Case("connection-kills", kills.connection_kills, 300, is_fast=True, readers=["builtin"]),
         Case("kill-deliver", deliver.kill_deliver, 90, is_fast=True),
         Case("kill-between", between.kill_between, 240),
         Case("members", deliver.members, 150),

@@ -9,16 +9,10 @@ from support.flow import Flow
 
 from cdc_sms.kafka.headers import MESSAGE_ID
 
-OF_CREATED_AT: LiteralString = (
-    "'sms/' || s.id || '@'"
-    " || to_char(s.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')"
-)
-"""A row's message id, where created-at is mapped."""
-
-OF_KEY: LiteralString = "'sms/' || s.id || '@'"
+OF_KEY: LiteralString = "concat('sms/', s.id, '@')"
 """A row's message id, where the key alone is the id."""
 
-OURS = ("pending", "sending", "sent", "failed")
+OURS: LiteralString = "('pending', 'sending', 'sent', 'failed')"
 """The words that we read and write; any other is the business's own."""
 
 
@@ -50,7 +44,7 @@ class Installation:
     """
 
     flow: Flow
-    message_id: LiteralString = OF_CREATED_AT
+    message_id: LiteralString
     copies: Counter[str] = field(default_factory=Counter[str])
     rows: LiteralString = "SELECT * FROM sms"
 
@@ -81,8 +75,7 @@ class Installation:
             f"SELECT s.body FROM ({self.rows}) s LEFT JOIN cdc_sms_delivery d"
             f" ON d.id = {self.message_id}"
             " WHERE (d.id IS NULL OR d.state NOT IN ('sent', 'failed', 'expired', 'cancelled'))"
-            " AND s.status = ANY(%s)",
-            list(OURS),
+            f" AND s.status IN {OURS}"
         )
         return [body for (body,) in rows if not accepted.get(body)]
 
@@ -90,8 +83,7 @@ class Installation:
         """Say what is still under way, or None: rows, messages, write-backs, offsets."""
         open_rows = self.flow.database.execute(
             f"SELECT count(*) FROM ({self.rows}) s LEFT JOIN cdc_sms_delivery d"
-            f" ON d.id = {self.message_id} WHERE d.id IS NULL AND s.status = ANY(%s)",
-            list(OURS),
+            f" ON d.id = {self.message_id} WHERE d.id IS NULL AND s.status IN {OURS}"
         )[0][0]
         if open_rows:
             return f"{open_rows} rows without a message"

@@ -144,12 +144,12 @@ MUTATIONS = (
 )
 
 
-def run_mutations(servers: Servers, seed: int, only: Sequence[str] | None) -> bool:
+def run_mutations(servers: Servers, plan: Plan, only: Sequence[str] | None) -> bool:
     """Run each mutation's case on a mutated copy; tell of each, and return whether all are found.
 
     Args:
         servers: to run on.
-        seed: of the cases.
+        plan: of the cases.
         only: names of mutations; None: all.
 
     Raises:
@@ -159,7 +159,7 @@ def run_mutations(servers: Servers, seed: int, only: Sequence[str] | None) -> bo
     with tempfile.TemporaryDirectory(prefix="cdc-sms-mutations-") as folder:
         copies = {mutation: _mutated(mutation, Path(folder)) for mutation in chosen}
         found = {
-            mutation: _is_found(mutation, copies[mutation], servers, seed) for mutation in chosen
+            mutation: _is_found(mutation, copies[mutation], servers, plan) for mutation in chosen
         }
     print("\n| fault in the code | case | found by |\n|---|---|---|")
     for mutation, how in found.items():
@@ -177,9 +177,9 @@ def _mutated(mutation: Mutation, folder: Path) -> Path:
     return place
 
 
-def _is_found(mutation: Mutation, copy: Path, servers: Servers, seed: int) -> str:
+def _is_found(mutation: Mutation, copy: Path, servers: Servers, plan: Plan) -> str:
     """Return how the case found it; empty where it did not."""
-    plan = replace(Plan(seed=seed), environment={"PYTHONPATH": str(copy)})
+    plan = replace(plan, environment={"PYTHONPATH": str(copy)})
     found = run(CASES[mutation.case], servers=servers, plan=plan)
     print(f"\nmutation {mutation.name}: {block(found)}", flush=True)
     return _evidence(found)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import astuple, dataclass
 from pathlib import Path
 
+from support.business.dialects import SOURCES
 from support.waiting import GaveUpError
 
 from faults.counting import Counts
@@ -27,6 +28,7 @@ class Case:
         outages: how many times the length of ``--outage-s`` is added to that.
         is_fast: whether it belongs to the half that the end-to-end tests run.
         readers: who may capture.
+        sources: the databases that it can be made on.
     """
 
     name: str
@@ -35,6 +37,7 @@ class Case:
     is_fast: bool = False
     outages: float = 0.0
     readers: Sequence[str] = ("builtin", "debezium")
+    sources: Sequence[str] = SOURCES
 
     @property
     def about(self) -> str:
@@ -127,7 +130,10 @@ def block(found: Found) -> str:
     """Return what a person reads of one run."""
     counts, plan = found.counts, found.plan
     verdict = "kept" if found.is_clean else "BROKEN"
-    title = f"{found.case} · {plan.reader} · seed {plan.seed} · {verdict} in {found.seconds:.1f} s"
+    title = (
+        f"{found.case} · {plan.source} · {plan.reader} · seed {plan.seed} ·"
+        f" {verdict} in {found.seconds:.1f} s"
+    )
     doubled = f"{counts.doubled} doubled ({counts.doubled_beyond_doubt} beyond doubt)"
     figures = (
         f"{counts.rows} rows: {counts.sent} sent, {counts.in_doubt} ever in doubt, {doubled},"
@@ -144,6 +150,7 @@ def block(found: Found) -> str:
 
 COLUMNS = (
     "case",
+    "source",
     "reader",
     "seed",
     "seconds",
@@ -159,7 +166,7 @@ COLUMNS = (
 
 def table(findings: Sequence[Found]) -> str:
     """Return the runs as a table of Markdown."""
-    lines = [_line(COLUMNS), "|---|---|" + "--:|" * (len(COLUMNS) - 2)]
+    lines = [_line(COLUMNS), "|---|---|---|" + "--:|" * (len(COLUMNS) - 3)]
     return "\n".join(lines + [_line(_cells(found)) for found in findings])
 
 
@@ -167,6 +174,7 @@ def _cells(found: Found) -> Sequence[object]:
     recovered = "" if found.recovered_s is None else f"{found.recovered_s:.1f} s"
     return (
         found.case,
+        found.plan.source,
         found.plan.reader,
         found.plan.seed,
         round(found.seconds),

@@ -10,25 +10,26 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, LiteralString, Protocol, Self, TypeVar
 
-import psycopg
 from confluent_kafka import KafkaException
+from support.business.base import AWAY, Database
 from support.commands import Command, Commands
+from support.fixtures.binlog_databases import fresh_binlog_database
 from support.fixtures.databases import fresh_database
 from support.fixtures.debezium import Connectors
 from support.flow import KEY, Flow
 from support.servers.connect import ConnectServer
 from support.servers.machine import LOOPBACK
-from support.servers.postgres import PostgresServer
+from support.servers.postgres import PostgresAddress
 from support.tcp_proxy import TcpProxy
 from support.waiting import until
 
 from cdc_sms.playground.provider import Simulator
-from faults.counting import OF_CREATED_AT, Counts, Installation
-from faults.servers import Servers
+from faults.counting import Counts, Installation
+from faults.servers import DatabaseServer, Servers
 
 T = TypeVar("T")
 
-NOT_YET = (psycopg.Error, KafkaException)
+NOT_YET = (*AWAY, KafkaException)
 """What a question to a server may meet while the server is away."""
 
 
@@ -37,18 +38,32 @@ class Plan:
     """How a case is to run.
 
     Attributes:
+        source: ``postgres``, ``mysql`` or ``mariadb``.
         reader: ``builtin`` or ``debezium``.
         doubt: ``deliver.doubt``.
         seed: of everything that the case chooses.
         outage_s: how long ``long-outage`` lasts; seconds.
+        kills: how often ``connection-kills`` ends the reader's connections.
         environment: variables of the processes under test.
     """
 
+    source: str = "postgres"
     reader: str = "builtin"
     doubt: str = "resend"
     seed: int = 1
     outage_s: float = 90.0
+    kills: int = 60
     environment: Mapping[str, str] | None = None
+
+
+class Owned(Protocol):
+    """A server of a case's own."""
+
+    def start(self) -> object:
+        """Start it."""
+
+    def discard(self) -> None:
+        """Remove it, data and all."""
 
 
 class Reader(Protocol):
@@ -140,7 +155,7 @@ class Site:
 
     # ---- what it works on ----------------------------------------------------------------------
 
-    def own(self, server: PostgresServer) -> None:
+    def own(self, server: "Owned") -> None:
         """Start a server of this case's own, and remove it at the end."""
         self._stack.callback(server.discard)
         server.start()
@@ -148,8 +163,8 @@ class Site:
     def flow(
         self,
         *,
-        server: PostgresServer | None = None,
-        message_id: LiteralString = OF_CREATED_AT,
+        server: DatabaseServer | None = None,
+        message_id: LiteralString | None = None,
         rows: LiteralString = "SELECT * FROM sms",
         deliver: Mapping[str, object] | None = None,
         **changes: Any,
@@ -157,17 +172,15 @@ class Site:
         """Make an installation; it is counted at the end.
 
         Args:
-            server: another PostgreSQL than the run's, of the case's own.
-            message_id: SQL for the message id of a row ``s``.
+            server: another database server than the run's, of the case's own.
+            message_id: SQL for the message id of a row ``s``; left out: with created-at.
             rows: SQL for the rows that are the flow's to send.
             deliver: settings of [deliver] that differ.
             changes: other arguments of :class:`Flow`.
         """
         number = next(self._numbers)
-        address = (server or self.servers.postgres).address()
-        database = fresh_database(address, self.run_id)
         flow = Flow(
-            database=self._stack.enter_context(database),
+            database=self._database(server or self.servers.database),
             kafka=self.servers.kafka.address().bootstrap,
             prefix=f"faults-{self.run_id}-{number}",
             provider=self._stack.enter_context(Simulator(key=KEY, seed=self.plan.seed)),
@@ -178,8 +191,15 @@ class Site:
             **changes,
         )
         self._stack.callback(flow.remove)
+        message_id = message_id or flow.business.id_of_created_at
         self.installations.append(Installation(flow, message_id, rows=rows))
         return flow
+
+    def _database(self, server: DatabaseServer) -> Database:
+        address = server.address()
+        if isinstance(address, PostgresAddress):
+            return self._stack.enter_context(fresh_database(address, self.run_id))
+        return self._stack.enter_context(fresh_binlog_database(address, self.run_id))
 
     def capture(self, flow: Flow, **environment: str) -> Reader:
         """Start the reader of this run; ``environment`` is for our own."""
@@ -213,7 +233,7 @@ class Site:
         """Put a proxy before the database; the variables make a process use it."""
         server = flow.database.server
         with TcpProxy(server.host, server.port) as proxy:
-            dsn = f"postgresql://{server.user}@{proxy.address}/{flow.database.name}"
+            dsn = flow.business.readable_by(proxy.host, proxy.port)
             yield proxy, {"CDC_SMS_SOURCE__DSN": dsn}
 
     @contextmanager
@@ -311,7 +331,7 @@ class Site:
         trace: TracebackType | None,
     ) -> None:
         """Start what was left broken, end the processes, remove the rest."""
-        for server in (self.servers.postgres, self.servers.kafka, self.servers.connect):
+        for server in (self.servers.database, self.servers.kafka, self.servers.connect):
             if server is not None:
                 server.thaw()
                 server.start()

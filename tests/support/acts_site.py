@@ -29,9 +29,10 @@ from cdc_sms.kafka.headers import DeadLetter, dead_letter_headers
 from cdc_sms.model.delivery import Delivery
 from cdc_sms.model.hold import Hold
 from cdc_sms.model.state import DeadLetterClass, State
+from support.business.postgres import TABLE
 from support.commands import Command, Commands
 from support.fixtures.databases import PostgresDatabase
-from support.flow import COLUMNS, TABLE
+from support.flow import COLUMNS
 from support.ledgers import source_settings
 
 NUMBER = "+48600100200"
@@ -69,7 +70,7 @@ class Site:
         )
         self.database.execute(TABLE)
         ledger = LedgerSettings()
-        self.engine: Engine = open_engine(source_settings(self.database.dsn), ledger)
+        self.engine: Engine = open_engine(source_settings(self.database), ledger)
         upgrade(self.engine, ledger)
         quiet = {"bootstrap.servers": self.kafka, "log_level": 0}
         self.producer = Producer({**quiet, "acks": "all"})

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 
-import psycopg
+from support.business.base import Session
 from support.flow import Flow
 from support.tcp_proxy import Mode, TcpProxy
 
@@ -13,20 +13,12 @@ from faults.site import Site
 
 GOOD, BAD = 5, 2
 COMMIT = said(b"COMMIT")
-CLAIMS = said(b"INSERT INTO", b"cdc_sms_delivery")
-SETTLES = said(b"INSERT INTO", b"cdc_sms_attempt")
+CLAIMS = said(b"INSERT ", b"cdc_sms_delivery")
+SETTLES = said(b"INSERT ", b"cdc_sms_attempt")
 IN_DOUBT = "SELECT count(*) FROM cdc_sms_delivery WHERE doubts > 0"
 SETTLED_TEXTS = (
-    "SELECT s.body FROM sms s JOIN cdc_sms_delivery d ON d.message_key = 'sms/' || s.id"
+    "SELECT s.body FROM sms s JOIN cdc_sms_delivery d ON d.message_key = concat('sms/', s.id)"
     " WHERE d.state = 'sent'"
-)
-WAITS_FOR_LOCK = (
-    "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
-    " AND application_name = 'cdc-sms deliver' AND wait_event_type = 'Lock'"
-)
-INSERT = (
-    "INSERT INTO sms (phone, body) SELECT CASE WHEN g > %s THEN '12' ELSE '+48600100200' END,"
-    " %s || g FROM generate_series(1, %s) g"
 )
 
 
@@ -37,7 +29,7 @@ class Stage:
     Attributes:
         site: the case's.
         flow: its.
-        database: the proxy before PostgreSQL.
+        database: the proxy before the database.
         broker: the proxy before Kafka.
         application: a session that can hold locks.
     """
@@ -46,7 +38,7 @@ class Stage:
     flow: Flow
     database: TcpProxy
     broker: TcpProxy
-    application: psycopg.Connection[tuple[object, ...]]
+    application: Session
 
     def struck(self, proxy: TcpProxy, what: str) -> None:
         """Wait until a proxy has met its moment."""
@@ -54,7 +46,7 @@ class Stage:
 
     def blocked(self, what: str) -> None:
         """Wait until deliver waits for the application's lock."""
-        self.site.until(lambda: self.flow.ledger(WAITS_FOR_LOCK), what=what, within_s=30)
+        self.site.until(self.flow.business.waits, what=what, within_s=30)
 
 
 Moment = Callable[[Stage], Callable[[], None]]
@@ -78,7 +70,7 @@ def settle_not_begun(stage: Stage) -> Callable[[], None]:
         stage.blocked("the settle to wait")
 
     stage.flow.provider.set_rules()
-    stage.application.execute("LOCK TABLE cdc_sms_attempt IN ACCESS EXCLUSIVE MODE")
+    stage.application.execute(stage.flow.business.lock_table.format("cdc_sms_attempt"))
     return closed
 
 
@@ -175,15 +167,17 @@ def _killed_at(site: Site, flow: Flow, moment: Moment) -> None:
     with ExitStack() as stack:
         database, to_database = stack.enter_context(site.database_proxy(flow))
         broker, to_broker = stack.enter_context(site.kafka_proxy())
-        application = stack.enter_context(psycopg.connect(flow.database.dsn))
+        application = stack.enter_context(flow.business.session())
         deliver = site.member(flow, **to_database, **to_broker)
         closed = moment(Stage(site, flow, database, broker, application))
-        flow.database.execute(INSERT, GOOD, f"{moment.__name__} ", GOOD + BAD)
+        flow.business.insert(
+            ("+48600100200" if number <= GOOD else "12", f"{moment.__name__} {number}")
+            for number in range(1, GOOD + BAD + 1)
+        )
         closed()
         deliver.kill()
         for proxy in (database, broker):
             proxy.drop_connections()
-        application.rollback()
     settled = {text for (text,) in flow.database.execute(SETTLED_TEXTS)}
     survivor = site.member(flow)
     site.rest()

@@ -5,7 +5,6 @@ import time
 from functools import partial
 from threading import Event
 
-import psycopg
 from support.commands import Command
 from support.flow import Flow
 from support.servers.machine import LOOPBACK
@@ -13,18 +12,6 @@ from support.servers.machine import LOOPBACK
 from faults.site import Site
 
 ROWS, PENDING_EVERY = 50_000, 25
-ONE_TRANSACTION = (
-    "INSERT INTO sms (phone, body, status) SELECT '+48600100200', 'row ' || g,"
-    " CASE WHEN g %% %s = 0 THEN 'pending' ELSE 'archived' END FROM generate_series(1, %s) g"
-)
-READ = (
-    "SELECT coalesce(max(r.sent_lsn - '0/0'), 0)::bigint FROM pg_stat_replication r"
-    " JOIN pg_replication_slots s ON s.active_pid = r.pid WHERE s.database = current_database()"
-)
-CONFIRMED = (
-    "SELECT (confirmed_flush_lsn - '0/0')::bigint FROM pg_replication_slots"
-    " WHERE database = current_database()"
-)
 SINGLE = "INSERT INTO sms (phone, body) VALUES ('+48600100200', %s)"
 
 
@@ -37,8 +24,13 @@ def kill_capture(site: Site) -> None:
     """
     flow = site.flow(rows="SELECT * FROM sms WHERE status <> 'archived'")
     reader = site.capture(flow)
-    with psycopg.connect(flow.database.dsn) as application:
-        application.execute(ONE_TRANSACTION, (PENDING_EVERY, ROWS))
+    flow.business.insert(
+        (
+            ("+48600100200", f"row {n}", "archived" if n % PENDING_EVERY else "pending")
+            for n in range(1, ROWS + 1)
+        ),
+        "phone, body, status",
+    )
     moments = []
     for _ in range(2):
         begun = flow.outbox_size()
@@ -79,14 +71,17 @@ def _killed_before_the_acknowledgement(site: Site, flow: Flow) -> None:
         proxy.deaf()
         for number in range(20):
             flow.database.execute(SINGLE, f"unheard {number}")
-        written = flow.ledger("SELECT (pg_current_wal_lsn() - '0/0')::bigint")
-        site.until(lambda: flow.ledger(READ) >= written, what="the reader to have read them")
+        written = flow.business.log_end()
+        site.until(
+            lambda: flow.status("capture")["unacknowledged_records"] >= 20,
+            what="the reader to have read them",
+        )
         Event().wait(1.5)  # longer than it takes to confirm
-        confirmed = _confirmed(flow)
+        confirmed = flow.confirmed()
         site.promise(
             "the log is not confirmed past what the broker has",
             confirmed < written,
-            seen=confirmed - written,
+            seen=(confirmed, written),
         )
         reader.kill()
     flow.start("capture")
@@ -119,7 +114,7 @@ def takeover(site: Site) -> None:
         flow.database.execute(SINGLE, f"while frozen {number}")
     site.until(lambda: flow.statuses() == {"sent": 22}, what="the third to take over")
     after_freeze_s = time.monotonic() - frozen_at
-    before = _confirmed(flow)
+    before = flow.confirmed()
     second.thaw()
     site.healed()
     for number in range(20):
@@ -131,7 +126,7 @@ def takeover(site: Site) -> None:
         f"killed the reader of two: the other had sent a row {after_kill_s:.1f} s later; froze"
         f" that one: a third had, {after_freeze_s:.1f} s later; then woke it"
     )
-    site.promise("the log goes on from where it was confirmed", _confirmed(flow) >= before)
+    site.promise("the log goes on from where it was confirmed", flow.confirmed() >= before)
     site.promise("both others run", second.is_running and third.is_running)
     accepted = flow.accepted()
     site.promise("each is accepted once", set(accepted.values()) == {1}, seen=dict(accepted))
@@ -143,7 +138,3 @@ def _standby(flow: Flow) -> Command:
     standby = flow.start("capture", ready=False, CDC_SMS_CAPTURE__ADDRESS=f"{LOOPBACK}:0")
     standby.await_line("capture.standing_by")
     return standby
-
-
-def _confirmed(flow: Flow) -> int:
-    return int(flow.ledger(CONFIRMED))

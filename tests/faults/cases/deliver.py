@@ -155,7 +155,7 @@ def _frozen_before_its_requests(site: Site, flow: Flow) -> None:
     before = flow.accepted()
     with site.database_proxy(flow) as (proxy, environment):
         frozen = site.member(flow, **environment)
-        proxy.strike(said(b"INSERT INTO", b"cdc_sms_delivery"), said(b"COMMIT"), then=Mode.MUTE)
+        proxy.strike(said(b"INSERT ", b"cdc_sms_delivery"), said(b"COMMIT"), then=Mode.MUTE)
         flow.insert(6)
         site.until(lambda: proxy.has_struck, what="a claim's COMMIT")
         claimed = "SELECT count(*) FROM cdc_sms_delivery WHERE state = 'sending'"

@@ -1,20 +1,17 @@
 """Records that can't be read, aren't ours or carry nothing, and rows that are very large."""
 
 import json
+import random
 
 from confluent_kafka import Producer
-from support.flow import TABLE, Flow
+from support.flow import Flow
 
 from faults.site import Site
 
 GOOD = "INSERT INTO sms (phone, body) VALUES ('+48600100200', %s)"
 BAD = "INSERT INTO sms (phone, body) VALUES (%s, %s)"
 BAD_NUMBERS = (None, "", "12", "letters", "+4860010020099999")
-LARGE = (
-    "INSERT INTO sms (phone, body, attachment) SELECT '+48600100200', %s,"
-    " string_agg(md5(g::text || %s), '') FROM generate_series(1, %s) g"
-)
-WITH_ATTACHMENT = TABLE.replace("attempts int\n", "attempts int,\n    attachment text\n")
+LARGE = "INSERT INTO sms (phone, body, attachment) VALUES ('+48600100200', %s, %s)"
 
 
 def poison(site: Site) -> None:
@@ -92,12 +89,13 @@ def large(site: Site) -> None:
     "change events". Ends within 60 s.
     """
     sizes = [1] if site.is_debezium else [1, 6]
-    flow = site.flow(create=WITH_ATTACHMENT)
+    flow = site.flow()
+    flow.database.execute(f"ALTER TABLE sms ADD COLUMN attachment {flow.business.text}")
     site.capture(flow)
     flow.start("deliver")
     for size in sizes:
         flow.database.execute(GOOD, f"before {size}")
-        flow.database.execute(LARGE, f"large {size}", str(site.plan.seed), size * 1_000_000 // 32)
+        flow.database.execute(LARGE, f"large {size}", _incompressible(site.random, size))
         flow.database.execute(GOOD, f"after {size}")
     site.healed()
     site.rest()
@@ -112,6 +110,10 @@ def large(site: Site) -> None:
     _sent_once(
         site, flow, [f"{when} {size}" for size in sizes for when in ("before", "large", "after")]
     )
+
+
+def _incompressible(source: random.Random, megabytes: int) -> str:
+    return source.randbytes(megabytes * 500_000).hex()
 
 
 def _sent_once(site: Site, flow: Flow, texts: list[str]) -> None:

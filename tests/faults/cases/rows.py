@@ -2,21 +2,12 @@
 
 from threading import Event
 
-import psycopg
 from support.flow import COLUMNS, Flow
 
 from cdc_sms.playground.faults import Rule
 from faults.counting import OF_KEY
 from faults.site import Site
 
-SLOW = (
-    "INSERT INTO sms (phone, body)"
-    " SELECT '+48600100200', 'slow ' || g FROM generate_series(1, %s) g"
-)
-PLAIN = (
-    "INSERT INTO sms (phone, body)"
-    " SELECT '+48600100200', 'text ' || g FROM generate_series(1, %s) g"
-)
 INSERT = "INSERT INTO sms (id, phone, body) VALUES (%s, '+48600100200', %s)"
 WITHOUT_CREATED_AT = COLUMNS.replace('created_at = "created_at"\n', "")
 
@@ -32,14 +23,11 @@ def row_locked(site: Site) -> None:
     flow.provider.set_rules(Rule(delay_s=1.2, text="^slow"))
     site.capture(flow)
     flow.start("deliver")
-    with psycopg.connect(flow.database.dsn) as first, psycopg.connect(flow.database.dsn) as second:
-        flow.database.execute(SLOW, 4)
+    with flow.business.session() as first, flow.business.session() as second:
+        flow.business.insert(_tagged("slow", 4))
         site.until(lambda: flow.provider.in_flight == 4, what="four requests under way")
         first.execute("SELECT * FROM sms WHERE body LIKE 'slow%' FOR UPDATE")
-        second.execute(
-            "INSERT INTO sms (phone, body) SELECT '+48600100200', 'early ' || g"
-            " FROM generate_series(1, 4) g"
-        )
+        second.insert(_tagged("early", 4))
         second.commit()
         second.execute("SELECT * FROM sms WHERE body LIKE 'early%' FOR UPDATE")
         flow.insert(40)
@@ -59,6 +47,10 @@ def row_locked(site: Site) -> None:
     site.promise("each is accepted once", set(flow.accepted().values()) == {1})
 
 
+def _tagged(tag: str, count: int) -> list[tuple[str, str]]:
+    return [("+48600100200", f"{tag} {number}") for number in range(1, count + 1)]
+
+
 def row_changed(site: Site) -> None:
     """Cancel, correct and delete rows before their claim, and cancel during the request.
 
@@ -69,15 +61,17 @@ def row_changed(site: Site) -> None:
     flow = site.flow()
     site.capture(flow)
     execute = flow.database.execute
-    execute(PLAIN, 30)
+    flow.business.insert(_tagged("text", 30))
     site.until(lambda: flow.outbox_size() >= 30, what="the records on the topic")
     execute("UPDATE sms SET status = 'stopped' WHERE id <= 5")
-    execute("UPDATE sms SET body = 'corrected ' || id, phone = '600100300' WHERE id IN (6, 7)")
+    execute(
+        "UPDATE sms SET body = concat('corrected ', id), phone = '600100300' WHERE id IN (6, 7)"
+    )
     execute("DELETE FROM sms WHERE id IN (8, 9, 10)")
     gone = {f"text {n}" for n in range(1, 11)}
     flow.provider.set_rules(Rule(delay_s=1.5, text="^slow"))
     flow.start("deliver")
-    execute(SLOW, 4)
+    flow.business.insert(_tagged("slow", 4))
     site.until(lambda: flow.provider.in_flight == 4, what="four requests under way")
     execute("UPDATE sms SET status = 'stopped' WHERE body LIKE 'slow%'")
     site.rest()
@@ -95,7 +89,7 @@ def row_changed(site: Site) -> None:
 
 
 def ids_again(site: Site) -> None:
-    """Use keys again: TRUNCATE … RESTART IDENTITY, deleted and inserted in one and in two.
+    """Use keys again: TRUNCATE and ids from 1 on, deleted and inserted in one and in two.
 
     With created-at mapped, each message is sent once, whatever its content; what was deleted
     before its claim is not, and the row that stands is. Without it a reused key ends
@@ -117,20 +111,16 @@ def ids_again(site: Site) -> None:
 
 
 def _truncated(site: Site, flow: Flow) -> None:
-    insert = (
-        "INSERT INTO sms (phone, body) SELECT '+48600100200',"
-        " CASE WHEN g <= 3 THEN 'same ' ELSE %s END || g FROM generate_series(1, 6) g"
-    )
-    for tag in ("first ", "second "):
-        flow.database.execute("TRUNCATE sms RESTART IDENTITY")
-        flow.database.execute(insert, tag)
-        site.until(lambda: flow.statuses() == {"sent": 6}, what=f"the {tag}six to be sent")
+    for tag in ("first", "second"):
+        flow.database.execute(flow.business.restart)
+        flow.business.insert(_tagged("same", 3) + _tagged(tag, 6)[3:])
+        site.until(lambda: flow.statuses() == {"sent": 6}, what=f"the {tag} six to be sent")
     keys = flow.ledger("SELECT count(DISTINCT message_key) FROM cdc_sms_delivery")
     messages = flow.ledger("SELECT count(*) FROM cdc_sms_delivery")
     copies = site.installations[0].copies
     copies.update({f"same {n}": 2 for n in (1, 2, 3)})
     accepted = flow.accepted()
-    site.say("TRUNCATE … RESTART IDENTITY, and the same 6 ids again: 3 with the same content")
+    site.say("TRUNCATE, and the same 6 ids again: 3 with the same content")
     site.promise("six keys are twelve messages", (keys, messages) == (6, 12), seen=(keys, messages))
     site.promise(
         "each message of a reused key is sent once",
@@ -143,14 +133,14 @@ def _truncated(site: Site, flow: Flow) -> None:
 def _deleted_and_inserted(site: Site, flow: Flow) -> None:
     """Replace rows while nobody delivers, so that none is claimed before."""
     records = flow.outbox_size()
-    with psycopg.connect(flow.database.dsn) as application:
+    with flow.business.session() as application:
         for key, one_transaction in ((101, True), (102, False)):
-            application.execute(INSERT, (key, f"replaced {key}"))
+            application.execute(INSERT, key, f"replaced {key}")
             application.commit()
-            application.execute("DELETE FROM sms WHERE id = %s", (key,))
+            application.execute("DELETE FROM sms WHERE id = %s", key)
             if not one_transaction:
                 application.commit()
-            application.execute(INSERT, (key, f"standing {key}"))
+            application.execute(INSERT, key, f"standing {key}")
             application.commit()
     site.until(lambda: flow.outbox_size() == records + 4, what="four records on the topic")
     flow.start("deliver")
@@ -172,14 +162,11 @@ def _deleted_and_inserted(site: Site, flow: Flow) -> None:
 
 
 def _reused_without_created_at(site: Site, flow: Flow) -> None:
-    insert = (
-        "INSERT INTO sms (phone, body) SELECT '+48600100200', %s || g FROM generate_series(1, 3) g"
-    )
-    flow.database.execute(insert, "bare ")
+    flow.business.insert(_tagged("bare", 3))
     site.until(lambda: flow.statuses() == {"sent": 3}, what="the three to be sent")
     site.rest()
-    flow.database.execute("TRUNCATE sms RESTART IDENTITY")
-    flow.database.execute(insert, "reused ")
+    flow.database.execute(flow.business.restart)
+    flow.business.insert(_tagged("reused", 3))
     unclear = "SELECT count(*) FROM cdc_sms_delivery WHERE unclear_at IS NOT NULL"
     site.until(lambda: flow.ledger(unclear) == 3, what="three keys to be called unclear")
     site.rest()

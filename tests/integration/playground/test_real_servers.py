@@ -50,4 +50,4 @@ def test_demo_says_which_option_is_wrong_when_the_database_is_away() -> None:
     ):
         pass
 
-    assert "--postgres-dsn" in failure.value.hint
+    assert "--dsn" in failure.value.hint

@@ -44,7 +44,7 @@ def test_table_is_markdown_with_one_line_a_run() -> None:
     lines = table([FOUND, replace(FOUND, unrecovered="waited")]).splitlines()
 
     assert len({line.count("|") for line in lines}) == 1
-    assert lines[2] == "| large | builtin | 1 | 7 | 6 | 6 | 0 | 0 | 0 | 0 | 1.1 s |"
+    assert lines[2] == "| large | postgres | builtin | 1 | 7 | 6 | 6 | 0 | 0 | 0 | 0 | 1.1 s |"
     assert lines[3].endswith("| never |")
 
 
@@ -64,7 +64,7 @@ def test_totals_have_the_documented_keys() -> None:
 @pytest.mark.parametrize(
     "options",
     [
-        ["--source", "mysql"],
+        ["--source", "oracle"],
         ["--submit", "bulk"],
         ["--phase", "snapshot"],
         ["--only", "no-such-case"],

@@ -4,13 +4,19 @@ from cdc_sms.errors import ConfigurationError
 from cdc_sms.playground.real import without_password
 
 
-def test_address_of_the_own_database_holds_no_password() -> None:
-    dsn = "postgresql://bob:s%40fe@db.example:5432/shop?sslmode=require"
-
-    assert without_password(dsn, database="own") == (
-        "postgresql://bob@db.example:5432/own?sslmode=require",
-        "s@fe",
-    )
+@pytest.mark.parametrize(
+    ("dsn", "own"),
+    [
+        (
+            "postgresql://bob:s%40fe@db.example:5432/shop?sslmode=require",
+            "postgresql://bob@db.example:5432/own?sslmode=require",
+        ),
+        ("mysql://bob:s%40fe@db.example:3306/", "mysql://bob@db.example:3306/own"),
+    ],
+    ids=["database", "server"],
+)
+def test_address_of_the_own_database_holds_no_password(dsn: str, own: str) -> None:
+    assert without_password(dsn, database="own") == (own, "s@fe")
 
 
 @pytest.mark.parametrize(
