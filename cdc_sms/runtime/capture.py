@@ -16,17 +16,25 @@ from cdc_sms.databases.history import History
 from cdc_sms.databases.version import verify
 from cdc_sms.envelope.encode import Encoder
 from cdc_sms.envelope.source_block import BinlogBlock, PostgresBlock, SourceBlock
+from cdc_sms.kafka.positions import PositionTopic
 from cdc_sms.kafka.producer import Producer
 from cdc_sms.model.clock import Clock, SystemClock
 from cdc_sms.runtime.place import check_history, check_place
 from cdc_sms.runtime.start import Phase, all_findings, check_topics, patiently
-from cdc_sms.sources.base import HeldByAnother, Source
+from cdc_sms.sources.base import HeldByAnother, Positions, Source
+from cdc_sms.sources.binlog.source import BinlogSource
 from cdc_sms.sources.postgres.source import PostgresSource
 from cdc_sms.telemetry.metrics import Metrics
 
 
-def build_source(sections: Sections, clock: Clock) -> Source:
-    """Build the reader of the database's log: the plug-in system is this match."""
+def build_source(sections: Sections, clock: Clock, positions: Positions) -> Source:
+    """Build the reader of the database's log: the plug-in system is this match.
+
+    Args:
+        sections: the configuration.
+        clock: times what is sent to the server.
+        positions: where a reader's position is kept whose server keeps none.
+    """
     match sections.source.kind:
         case "postgres":
             return PostgresSource(
@@ -36,7 +44,14 @@ def build_source(sections: Sections, clock: Clock) -> Source:
                 clock=clock,
             )
         case "mysql" | "mariadb":
-            raise NotImplementedError
+            return BinlogSource(
+                source=sections.source,
+                table=sections.table,
+                capture=sections.capture,
+                ledger_schema=sections.ledger.ledger_schema,
+                positions=positions,
+                clock=clock,
+            )
 
 
 def build_source_block(sections: Sections) -> SourceBlock:
@@ -68,6 +83,10 @@ class CaptureRole:
             sections.source, sections.ledger, role=self.name, history=self._history
         )
         self._accept_gap = accept_gap
+        self._producer = Producer(settings=sections.kafka)
+        self._positions = PositionTopic(
+            settings=sections.kafka, producer=self._producer, name=sections.capture.slot
+        )
         self._loop: CaptureLoop | None = None
 
     def run(self, stop: threading.Event) -> None:
@@ -78,6 +97,7 @@ class CaptureRole:
             CdcSmsError: something else that needs a person.
         """
         if patiently(self._check, stop=stop, phase=self._phase, doing="capture") is None:
+            self._producer.close()
             return
         self._loop = self._build()
         self._phase.enter("capturing")
@@ -92,7 +112,7 @@ class CaptureRole:
 
         def source() -> None:
             with suppress(HeldByAnother):  # it is looked at again when that one ends
-                build_source(self._sections, self._clock).inspect()
+                build_source(self._sections, self._clock, self._positions).inspect()
 
         all_findings(
             [
@@ -106,10 +126,9 @@ class CaptureRole:
         return True
 
     def _build(self) -> CaptureLoop:
-        sections, clock = self._sections, self._clock
-        producer = Producer(settings=sections.kafka)
+        sections, clock, producer = self._sections, self._clock, self._producer
         return CaptureLoop(
-            source=build_source(sections, clock),
+            source=build_source(sections, clock, self._positions),
             encoder=Encoder(
                 source=build_source_block(sections),
                 max_record_bytes=sections.capture.max_record_bytes,

@@ -1,0 +1,168 @@
+"""The rows of one table, as its events hold them: which columns are there, and their values.
+
+Pure. An image needn't hold every column: ``binlog_row_image`` says which it does. Such a row is
+produced with what it has, and marked, since the claim reads the row itself anyway.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from cdc_sms.errors import LogDecodeError
+from cdc_sms.model.captured_row import BinlogTransaction, CapturedRow, CapturedTable, Undecodable
+from cdc_sms.model.change_event import Operation
+from cdc_sms.sources.binlog.column import Column
+from cdc_sms.sources.binlog.events import length_encoded
+from cdc_sms.sources.binlog.row import RowDecoder, row_decoder
+
+_ABSENT = Undecodable(b"")
+
+
+class _Layout(NamedTuple):
+    """Which columns are in an image.
+
+    Attributes:
+        decode: reads them.
+        places: the number of each among the table's columns; None: all are there.
+    """
+
+    decode: RowDecoder
+    places: tuple[int, ...] | None
+
+
+class Images:
+    """How the rows of one table are written at one moment.
+
+    Args:
+        schema: the table's database.
+        table: its name.
+        columns: as its TABLE_MAP says.
+        key: the primary key's columns.
+        mariadb: whether the server is MariaDB.
+
+    Thread: one owner.
+    """
+
+    def __init__(
+        self,
+        schema: str,
+        table: str,
+        columns: Sequence[Column],
+        key: tuple[str, ...],
+        *,
+        mariadb: bool,
+    ) -> None:
+        self._columns = columns
+        self._mariadb = mariadb
+        self._captured = CapturedTable(schema, table, tuple(c.name for c in columns), key)
+        self._layouts: dict[bytes, _Layout] = {}
+
+    def header_end(self, data: bytes, begin: int, *, is_update: bool) -> int:
+        """Return where the bitmaps of the columns that are present end, and the rows begin.
+
+        Args:
+            data: holds an event of rows.
+            begin: where the number of columns stands.
+            is_update: whether there are two images a row.
+        """
+        _count, at = length_encoded(data, begin)
+        return at + (2 if is_update else 1) * self._bitmap_bytes
+
+    def inserted(
+        self,
+        data: bytes,
+        begin: int,
+        end: int,
+        position: int,
+        transaction: BinlogTransaction,
+        target: list[CapturedRow],
+    ) -> None:
+        """Read the rows of an insert.
+
+        Args:
+            data: holds the event.
+            begin: where the number of columns stands.
+            end: where the event's content ends.
+            position: the event's place in the file.
+            transaction: the rows'.
+            target: gets the rows.
+
+        Raises:
+            LogDecodeError: the event isn't what the table's description says.
+        """
+        at = self.header_end(data, begin, is_update=False)
+        decode, places = self._layout(data, begin, at - self._bitmap_bytes)
+        captured, create = self._captured, Operation.CREATE
+        ordinal = 0
+        while at < end:
+            values, at = decode(data, at)
+            if places is not None:
+                values = self._whole(values, places)
+            target.append(CapturedRow(captured, values, create, position, transaction, ordinal))
+            ordinal += 1
+        self._ends_at(at, end)
+
+    def updated(
+        self,
+        data: bytes,
+        begin: int,
+        end: int,
+        position: int,
+        transaction: BinlogTransaction,
+        target: list[CapturedRow],
+    ) -> None:
+        """Read the rows of an update, before and after; see :meth:`inserted`."""
+        at = self.header_end(data, begin, is_update=True)
+        former = self._layout(data, begin, at - 2 * self._bitmap_bytes)
+        latter = self._layout(data, begin, at - self._bitmap_bytes)
+        ordinal = 0
+        while at < end:
+            before, at = former.decode(data, at)
+            values, at = latter.decode(data, at)
+            target.append(
+                CapturedRow(
+                    self._captured,
+                    values if latter.places is None else self._whole(values, latter.places),
+                    Operation.UPDATE,
+                    position,
+                    transaction,
+                    ordinal,
+                    before if former.places is None else self._whole(before, former.places),
+                )
+            )
+            ordinal += 1
+        self._ends_at(at, end)
+
+    @property
+    def _bitmap_bytes(self) -> int:
+        return (len(self._columns) + 7) // 8
+
+    def _layout(self, data: bytes, begin: int, bitmap_at: int) -> _Layout:
+        count, _end = length_encoded(data, begin)
+        if count != len(self._columns):
+            raise LogDecodeError(
+                f"An event holds rows of {count} columns, and its table has {len(self._columns)}.",
+                hint="Report it with the server's version.",
+            )
+        bitmap = data[bitmap_at : bitmap_at + self._bitmap_bytes]
+        layout = self._layouts.get(bitmap)
+        if layout is None:
+            layout = self._layouts[bitmap] = self._made(int.from_bytes(bitmap, "little"))
+        return layout
+
+    def _made(self, bitmap: int) -> _Layout:
+        present = tuple(n for n in range(len(self._columns)) if bitmap >> n & 1)
+        decode = row_decoder([self._columns[n] for n in present], mariadb=self._mariadb)
+        return _Layout(decode, None if len(present) == len(self._columns) else present)
+
+    def _whole(self, values: Sequence[object], places: tuple[int, ...]) -> list[object]:
+        whole: list[object] = [_ABSENT] * len(self._columns)
+        for place, value in zip(places, values, strict=True):
+            whole[place] = value
+        return whole
+
+    def _ends_at(self, at: int, end: int) -> None:
+        if at != end:
+            raise LogDecodeError(
+                f"Rows of {self._captured.name} end {at - end} bytes behind their event.",
+                hint="Report it with the server's version.",
+            )
