@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from support.business.dialects import SOURCES
 from support.servers.machine import ServerUnavailableError, say
 
 from bench.catalogue import BENCHMARKS, Sizes
@@ -25,7 +26,8 @@ def main(arguments: Sequence[str]) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     facts = machine()
     try:
-        with own_servers() as servers:
+        debezium = options.debezium and "unrelated" in options.names
+        with own_servers(options.source, debezium=debezium) as servers:
             facts |= versions(servers)
             figures = measure(servers, options.names, sizes=Sizes(), rounds=options.rounds)
             facts["load_after"] = load()
@@ -80,6 +82,13 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     add = parser.add_argument
     add("names", nargs="*", metavar="NAME", help="these benchmarks; default: all")
     add("--rounds", type=_positive, default=3, metavar="N", help="each so often (default 3)")
+    add("--source", choices=SOURCES, default="postgres", help="the business database")
+    add(
+        "--no-debezium",
+        dest="debezium",
+        action="store_false",
+        help="leave out what is measured of Debezium beside ours",
+    )
     add("--json", action="store_true", help="the last line is one JSON object")
     options = parser.parse_args(arguments)
     if "compare" in options.names:

@@ -9,7 +9,7 @@ WITHIN_S = 120.0
 
 
 class Backlog:
-    """The benchmark: once in many small transactions, once in a single huge one.
+    """The benchmark: in transactions of some rows, of one row each, and in a single huge one.
 
     Args:
         site: to work on.
@@ -25,7 +25,8 @@ class Backlog:
     def round(self) -> Values:
         """Measure; rows a second, microseconds of capture's processor time a row."""
         many = self._read("backlog", self._rows // ROWS_A_TRANSACTION, ROWS_A_TRANSACTION)
-        return {**many, **self._read("backlog_one_transaction", 1, self._rows)}
+        single = self._read("backlog_single", self._rows // ROWS_A_TRANSACTION, 1)
+        return {**many, **single, **self._read("backlog_one_transaction", 1, self._rows)}
 
     def _read(self, name: str, transactions: int, rows: int) -> Values:
         before = self._outbox.size()

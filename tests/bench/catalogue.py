@@ -10,6 +10,7 @@ from bench.deliver import Deliver
 from bench.figures import Values
 from bench.memory import Memory
 from bench.site import Site
+from bench.unrelated import Huge, Live, Unrelated
 
 
 class Benchmark(Protocol):
@@ -31,6 +32,9 @@ class Sizes:
         slow_messages: to the slow one.
         burst_rows: of memory.
         burst_messages: the same; those that are sent.
+        unrelated: transactions of other tables.
+        live_per_s: the same, a second.
+        huge_mb: of one transaction.
     """
 
     samples: int = 250
@@ -39,6 +43,9 @@ class Sizes:
     slow_messages: int = 2_000
     burst_rows: int = 100_000
     burst_messages: int = 2_000
+    unrelated: int = 300_000
+    live_per_s: int = 2_000
+    huge_mb: int = 1_000
 
 
 @dataclass(frozen=True)
@@ -67,5 +74,17 @@ BENCHMARKS: Mapping[str, Entry] = {
     "memory": Entry(
         "each role's resident memory, idle and at its peak; MB",
         lambda site, sizes: Memory(site, rows=sizes.burst_rows, messages=sizes.burst_messages),
+    ),
+    "unrelated": Entry(
+        "transactions of other tables on a backlog, Debezium beside; µs of CPU a transaction",
+        lambda site, sizes: Unrelated(site, transactions=sizes.unrelated),
+    ),
+    "unrelated-live": Entry(
+        "the same while capture runs, 2,000 a second; percent of a processor",
+        lambda site, sizes: Live(site, per_s=sizes.live_per_s),
+    ),
+    "huge-transaction": Entry(
+        "one transaction of 1 GB of another table; MB of capture's memory",
+        lambda site, sizes: Huge(site, megabytes=sizes.huge_mb),
     ),
 }

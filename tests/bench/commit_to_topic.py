@@ -9,7 +9,6 @@ import random
 import time
 from collections.abc import Callable
 
-import psycopg
 from support.flow import Flow
 
 from bench.figures import Values, percentile
@@ -64,15 +63,15 @@ class _Way:
 
     def __init__(self, flow: Flow, outbox: Outbox) -> None:
         self._outbox = outbox
-        self._connection = psycopg.connect(flow.database.dsn)
+        self._session = flow.business.session()
         self._producer = Producer(KafkaSettings(bootstrap_servers=flow.kafka, prefix=flow.prefix))
         self._key, self._value = b"", b""
         self._waits = 0
 
     def committed(self) -> float:
         """From the return of COMMIT until the row's record is seen."""
-        self._connection.execute(_INSERT)
-        self._connection.commit()
+        self._session.execute(_INSERT)
+        self._session.commit()
         begun = time.perf_counter()
         record = self._outbox.next()
         took = time.perf_counter() - begun
@@ -97,7 +96,7 @@ class _Way:
 
     def close(self) -> None:
         """Let database and broker go."""
-        self._connection.close()
+        self._session.__exit__(None, None, None)
         self._producer.close()
 
     def _produce(self) -> float:

@@ -7,6 +7,7 @@ from pathlib import Path
 import confluent_kafka
 import psycopg
 from support.servers.java import KAFKA_VERSION
+from support.servers.postgres import PostgresAddress
 
 from bench.site import Servers
 
@@ -31,10 +32,19 @@ def load() -> float:
 
 def versions(servers: Servers) -> dict[str, object]:
     """Describe the servers; all of them run on the same machine."""
-    with psycopg.connect(servers.postgres.dsn) as connection:
-        row = connection.execute("SELECT current_setting('server_version')").fetchone()
-    assert row is not None
-    return {"postgres": row[0], "kafka": KAFKA_VERSION}
+    return {**_database_version(servers), "kafka": KAFKA_VERSION}
+
+
+def _database_version(servers: Servers) -> dict[str, object]:
+    server = servers.database
+    if isinstance(server, PostgresAddress):
+        with psycopg.connect(server.dsn) as connection:
+            row = connection.execute("SELECT current_setting('server_version')").fetchone()
+        assert row is not None
+        return {"postgres": row[0]}
+    with server.connect() as binlog, binlog.cursor() as cursor:
+        cursor.execute("SELECT version()")
+        return {server.scheme: cursor.fetchone()[0]}
 
 
 def _cpu_model() -> str:

@@ -1,23 +1,28 @@
 """What the benchmarks work on: two servers, an installation a benchmark, and its outbox."""
 
 import secrets
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self, TypeVar
 
-import psycopg
 from confluent_kafka import Consumer, Message, TopicPartition
+from faults.servers import database_server
+from support.business.base import Database
 from support.commands import Command, Commands
+from support.fixtures.binlog_databases import fresh_binlog_database
 from support.fixtures.databases import fresh_database
 from support.flow import KEY, Flow
+from support.servers.connect import ConnectAddress, ConnectServer
 from support.servers.kafka import KafkaServer
-from support.servers.postgres import DebianPostgres, PostgresAddress
+from support.servers.mysql import MysqlAddress
+from support.servers.postgres import PostgresAddress
 from support.waiting import until
 
+from bench.filling import fill
 from cdc_sms.playground.provider import Simulator
 
 DELIVER = {
@@ -40,42 +45,45 @@ Thing = TypeVar("Thing", bound=_Closed)
 
 POINTS = 1_000_000_000
 
-_INSERT = """
-DO $$ BEGIN
-    FOR number IN 1..{transactions} LOOP
-        INSERT INTO sms (phone, body, status)
-        SELECT '+48600' || lpad(g::text, 6, '0'), 'Your order ' || g || ' is ready', '{status}'
-        FROM generate_series(1, {rows}) g;
-        COMMIT;
-    END LOOP;
-END $$
-"""
-
 
 @dataclass(frozen=True)
 class Servers:
-    """Where the benchmarks' servers are."""
+    """Where the benchmarks' servers are.
 
-    postgres: PostgresAddress
+    Attributes:
+        database: the business database's.
+        bootstrap: the broker's.
+        connect: Kafka Connect, where Debezium is measured; None: it isn't.
+        connect_pid: its process.
+    """
+
+    database: PostgresAddress | MysqlAddress
     bootstrap: str
+    connect: ConnectAddress | None = None
+    connect_pid: int = 0
 
 
 @contextmanager
-def own_servers() -> Iterator[Servers]:
+def own_servers(source: str, *, debezium: bool = False) -> Iterator[Servers]:
     """Start servers of this run's own, and remove them at its end, data and all.
 
     Shared ones would not do: a log reader reads past what others write to the same server.
     """
     run_id = secrets.token_hex(3)
-    postgres, kafka = (
-        DebianPostgres(f"postgres-bench-{run_id}"),
-        KafkaServer(f"kafka-bench-{run_id}"),
-    )
+    database = database_server(source, f"{source}-bench-{run_id}")
+    kafka = KafkaServer(f"kafka-bench-{run_id}")
+    connect = ConnectServer(kafka, f"connect-bench-{run_id}")
     with ExitStack() as stack:
-        stack.callback(postgres.discard)
-        address = postgres.start()
+        stack.callback(database.discard)
+        address = database.start()
         stack.callback(kafka.discard)
-        yield Servers(address, kafka.start().bootstrap)
+        bootstrap = kafka.start().bootstrap
+        if not debezium:
+            yield Servers(address, bootstrap)
+            return
+        stack.callback(connect.discard)
+        place = connect.start()
+        yield Servers(address, bootstrap, place, connect.recall("pid"))
 
 
 class Site:
@@ -102,7 +110,7 @@ class Site:
         """
         simulator = Simulator(key=KEY, balance=POINTS, delay_s=answer_s)
         flow = Flow(
-            database=self._stack.enter_context(fresh_database(self.servers.postgres, self._run_id)),
+            database=self._stack.enter_context(self._database()),
             kafka=self.servers.bootstrap,
             prefix=f"bench-{self._run_id}-{next(self._numbers)}",
             provider=self._stack.enter_context(simulator),
@@ -112,6 +120,21 @@ class Site:
         )
         self._stack.callback(flow.remove)
         return flow
+
+    def _database(self) -> AbstractContextManager[Database]:
+        server = self.servers.database
+        if isinstance(server, PostgresAddress):
+            return fresh_database(server, self._run_id)
+        return fresh_binlog_database(server, self._run_id)
+
+    @property
+    def commands(self) -> Commands:
+        """Starts other programs, which end with the site."""
+        return self._commands
+
+    def on_leaving(self, act: Callable[[], object]) -> None:
+        """Do something when the site is left."""
+        self._stack.callback(act)
 
     def outbox(self, flow: Flow) -> "Outbox":
         """Look at an installation's outbox."""
@@ -180,14 +203,8 @@ class Outbox:
 
 
 def insert(flow: Flow, transactions: int, *, rows: int, status: str = "pending") -> int:
-    """Insert rows, so many a transaction, as fast as the server can; return how many.
-
-    One statement that commits on its own: the client's way is not what is measured.
-    """
-    statement = _INSERT.format(transactions=transactions, rows=rows, status=status)
-    with psycopg.connect(flow.database.dsn, autocommit=True) as connection:
-        connection.execute("SET synchronous_commit = off")
-        connection.execute(statement.encode())
+    """Insert rows, so many a transaction, as fast as the server can; return how many."""
+    fill(flow.business, transactions, rows=rows, status=status)
     return transactions * rows
 
 

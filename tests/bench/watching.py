@@ -75,6 +75,39 @@ def watch(process: Command, done: Callable[[], int], *, total: int, within_s: fl
     return Speed(_begun(samples, total), samples[-1])
 
 
+def watch_pid(pid: int, done: Callable[[], int], *, first: int, last: int, within_s: float) -> int:
+    """Return the processor time that a process took between two counts; nanoseconds.
+
+    Args:
+        pid: of the process.
+        done: how much it has done so far.
+        first: where the time begins.
+        last: where it ends.
+        within_s: seconds before giving up.
+    """
+    taken: list[int] = []
+
+    def finished() -> bool:
+        count, now_ns = done(), cpu_ns(pid)
+        if count >= first and not taken:
+            taken.append(now_ns)
+        if count >= last:
+            taken.append(now_ns)
+        return count >= last
+
+    until(finished, within_s=within_s, what=f"process {pid} to do {last}", every_s=0.002)
+    return taken[-1] - taken[0]
+
+
+def cpu_ns(pid: int) -> int:
+    """Return the processor time that a process's threads took; nanoseconds.
+
+    The kernel's own documentation, sched-stats: the first number of ``schedstat``.
+    """
+    tasks = Path(f"/proc/{pid}/task").iterdir()
+    return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks)
+
+
 def _begun(samples: Sequence[Sample], total: int) -> Sample:
     """Return the first look at a tenth of the work; the one before the last, where it is over."""
     begun = next(sample for sample in samples if sample.done >= total / 10)

@@ -15,6 +15,9 @@ TINY = Sizes(
     slow_messages=50,
     burst_rows=1_000,
     burst_messages=20,
+    unrelated=200,
+    live_per_s=100,
+    huge_mb=2,
 )
 FIGURES = {
     "commit-to-topic": {
@@ -29,7 +32,7 @@ FIGURES = {
     },
     "backlog": {
         f"{kind}_{figure}"
-        for kind in ("backlog", "backlog_one_transaction")
+        for kind in ("backlog", "backlog_single", "backlog_one_transaction")
         for figure in ("rows_per_s", "cpu_us_per_row")
     },
     "deliver": {
@@ -40,6 +43,9 @@ FIGURES = {
     "memory": {
         f"{role}_{when}_mb" for role in ("capture", "deliver", "serve") for when in ("idle", "peak")
     },
+    "unrelated": {"unrelated_cpu_us_per_transaction"},
+    "unrelated-live": {"unrelated_live_cpu_percent", "unrelated_live_transactions_per_s"},
+    "huge-transaction": {"huge_transaction_capture_peak_mb"},
 }
 
 UNITS_ABOVE_ZERO = ("_per_s", "_topic_p50_ms", "_mb")
