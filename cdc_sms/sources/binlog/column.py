@@ -21,6 +21,7 @@ class Column:
         default: what an insert without it gets, where the declaration says that plainly; None: no
             default, NULL or an expression.
         scale: of FLOAT and DOUBLE: how many digits behind the point were declared.
+        is_key: whether it belongs to the primary key.
 
     Source: MySQL source documentation, ``Table_map_event``; the servers' ``INFORMATION_SCHEMA``.
     """
@@ -35,3 +36,4 @@ class Column:
     nullable: bool = True
     default: str | None = None
     scale: int | None = None
+    is_key: bool = False

@@ -21,7 +21,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from cdc_sms.errors import LogDecodeError
-from cdc_sms.sources.binlog import times
+from cdc_sms.sources.binlog import addresses, times
 from cdc_sms.sources.binlog.charsets import UTF_8, decoder
 from cdc_sms.sources.binlog.column import Column
 from cdc_sms.sources.binlog.decimals import decimal_reader, packed_size
@@ -297,14 +297,26 @@ def _string(column: Column) -> Reading:
 
 def _by_declaration(column: Column, prefix: int) -> Reading | None:
     """Return how a type is read that the log writes as if it were text or bytes."""
-    if column.declared == "vector":
-        return Sized(prefix, "vector({raw})")
-    if column.declared == "uuid":
-        return Sized(prefix, "{own}({raw})", _uuid)
-    return None
+    match column.declared:
+        case "vector":
+            return Sized(prefix, "vector({raw})")
+        case "uuid":
+            return Sized(prefix, "{own}({raw})", _key_uuid if column.is_key else _uuid)
+        case "inet4":
+            return Sized(prefix, "{own}({raw})", addresses.inet4)
+        case "inet6":
+            return Sized(prefix, "{own}({raw})", addresses.inet6)
+        case _:
+            return None
 
 
 def _uuid(raw: bytes) -> str:
+    # the log leaves zeros at the end out, and Debezium takes them for left out at the beginning
+    return str(UUID(bytes=raw.rjust(16, b"\0")))
+
+
+def _key_uuid(raw: bytes) -> str:
+    # here Debezium's slip would be another row's key, or none's
     return str(UUID(bytes=raw.ljust(16, b"\0")))
 
 
@@ -317,7 +329,7 @@ def uncompressed(raw: bytes) -> bytes:
     """Return what a compressed column of MariaDB holds.
 
     Its first byte: the method in the upper half (0: not compressed, 8: zlib), then whether zlib's
-    own frame is there, then how many bytes of the original's length follow.
+    own frame is missing, then how many bytes of the original's length follow.
 
     Source: MariaDB's ``sql/field.cc``, ``compress_zlib``.
     """
@@ -327,7 +339,7 @@ def uncompressed(raw: bytes) -> bytes:
         return raw[1:]
     if raw[0] >> 4 != 8:
         raise ValueError("an unknown way of compression")
-    window = zlib.MAX_WBITS if raw[0] & 8 else -zlib.MAX_WBITS
+    window = -zlib.MAX_WBITS if raw[0] & 8 else zlib.MAX_WBITS
     try:
         return zlib.decompress(raw[1 + (raw[0] & 7) :], window)
     except zlib.error:

@@ -104,6 +104,13 @@ def packed(value: float, *, code: str) -> bytes:
                      id="vector"),
         pytest.param(column(T.VARCHAR, 8, "vector"), b"\x04" + struct.pack("<f", 0.5), [0.5],
                      id="vector of MariaDB"),
+        pytest.param(column(T.STRING, CHAR | 16, "uuid"), b"\x02\x12\x3e",
+                     "00000000-0000-0000-0000-00000000123e", id="uuid, as Debezium takes it"),
+        pytest.param(column(T.STRING, CHAR | 16, "uuid", is_key=True), b"\x02\x12\x3e",
+                     "123e0000-0000-0000-0000-000000000000", id="uuid in a key"),
+        pytest.param(column(T.STRING, CHAR | 4, "inet4"), b"\x01\x0a", "10.0.0.0", id="inet4"),
+        pytest.param(column(T.STRING, CHAR | 16, "inet6"), b"\x04\x20\x01\x0d\xb8", "2001:db8::",
+                     id="inet6"),
         pytest.param(column(T.VARCHAR_COMPRESSED, 40, charset="utf8mb4"), b"\x03\x00hi", "hi",
                      id="compressed column, too short for it"),
     ],
@@ -133,7 +140,7 @@ def test_what_cannot_be_decoded_is_marked_with_its_bytes(of: Column, raw: bytes)
 def test_a_compressed_column_is_unpacked(framed: bool) -> None:
     text = b"many words " * 50
     pack = zlib.compressobj(wbits=15 if framed else -15)
-    raw = bytes([0x82 | (8 if framed else 0)]) + len(text).to_bytes(2, "big")
+    raw = bytes([0x82 | (0 if framed else 8)]) + len(text).to_bytes(2, "big")
 
     assert uncompressed(raw + pack.compress(text) + pack.flush()) == text
 
