@@ -1,5 +1,5 @@
 # ruff: noqa: INP001 - a tool beside its data, no package
-"""Register Debezium's connector with Kafka Connect, ask how it is, remove it.
+"""Register Debezium's connector with Kafka Connect, ask how it is, have it snapshot, remove it.
 
 The connector is ``postgres.json``, ``mysql.json`` or ``mariadb.json`` beside this file, by the
 kind of the database, with its ``<names>`` filled in from the configuration of cdc-sms, so that
@@ -20,6 +20,7 @@ from typing import Any, NoReturn
 
 import click
 import requests
+from confluent_kafka.admin import NewTopic
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
@@ -27,7 +28,9 @@ from cdc_sms.config import mysql_dsn
 from cdc_sms.config.load import load
 from cdc_sms.config.mysql_dsn import MysqlDsn, SslMode
 from cdc_sms.config.settings import KafkaSettings, Sections, TableSettings
-from cdc_sms.errors import CdcSmsError, ConfigurationError, SetupError
+from cdc_sms.errors import BrokerUnavailable, CdcSmsError, ConfigurationError, SetupError
+from cdc_sms.kafka.connection import errors_classified, reached_admin_client
+from cdc_sms.kafka.producer import Delivery, Producer
 
 FOLDER = Path(__file__).parent
 # Where the worker finds what may stand in no configuration, as in worker.properties.
@@ -212,6 +215,98 @@ def _pending_in_binlog(table: TableSettings) -> str:
     return f"CAST(`{column}` AS CHAR) = {literal}"
 
 
+@dataclass(frozen=True)
+class Signals:
+    """The topic by which a running connector is told to do something."""
+
+    kafka: KafkaSettings
+    topic: str
+
+    def make_topic(self) -> None:
+        """Make it where it is missing: the connector would ask for it for ever."""
+        client = reached_admin_client(self.kafka, wait_s=TIMEOUT_S)
+        with errors_classified("Asking for the topics"):
+            present = client.list_topics(timeout=TIMEOUT_S).topics
+        if self.topic not in present:
+            new = NewTopic(
+                self.topic,
+                num_partitions=1,  # Debezium reads the first one only
+                replication_factor=self.kafka.replication_factor,
+                config={"cleanup.policy": "delete"},
+            )
+            with errors_classified(f"Making {self.topic}"):
+                client.create_topics([new])[self.topic].result(TIMEOUT_S)
+
+    def send(self, connector: str, signal: Mapping[str, object]) -> None:
+        """Send one signal.
+
+        Raises:
+            BrokerUnavailable: nobody acknowledged it.
+        """
+        delivered: list[Delivery] = []
+        producer = Producer(self.kafka)
+        try:
+            key, value = connector.encode(), json.dumps(signal).encode()
+            producer.produce(self.topic, key=key, value=value, on_delivery=delivered.append)
+            producer.flush(TIMEOUT_S)
+        finally:
+            producer.close()
+        if not delivered or delivered[0].error is not None:
+            raise BrokerUnavailable(
+                f"{self.topic} did not acknowledge the signal within {TIMEOUT_S} s.",
+                hint="Check that the broker runs and that the user may write to the topic.",
+            )
+
+
+def snapshot_signal(config: Mapping[str, str]) -> dict[str, object]:
+    """Return the signal that has a connector capture once more what its first snapshot would.
+
+    Raises:
+        SetupError: the table has no status column: nothing in it says what was sent.
+    """
+    if config["snapshot.mode"] == "no_data":
+        raise SetupError(
+            "The connector takes no snapshot: its snapshot.mode is no_data.",
+            hint="Without a status column nothing tells which rows were sent: see cdc-sms audit.",
+        )
+    table = config["snapshot.select.statement.overrides"]
+    select = config[f"snapshot.select.statement.overrides.{table}"]
+    return {
+        "type": "execute-snapshot",
+        "data": {
+            "type": "BLOCKING",
+            "data-collections": [config["table.include.list"]],
+            "additional-conditions": [{"data-collection": table, "filter": select}],
+        },
+    }
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What a command is about."""
+
+    connect: KafkaConnect
+    connector: Connector
+    kafka: KafkaSettings
+
+    @property
+    def name(self) -> str:
+        """The connector's name."""
+        return str(self.connector["name"])
+
+    @property
+    def config(self) -> Mapping[str, str]:
+        """The connector's properties."""
+        config: Mapping[str, str] = self.connector["config"]
+        return config
+
+    @property
+    def signals(self) -> Signals | None:
+        """The topic of its signals; None: it was left out."""
+        topic = self.config.get("signal.kafka.topic")
+        return Signals(self.kafka, topic) if topic else None
+
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def cli() -> None:
     """Debezium's connector in Kafka Connect, filled in from cdc-sms's configuration."""
@@ -226,8 +321,10 @@ def _options(command: Command) -> Command:
     ) -> NoReturn:
         try:
             properties = dict(change.partition("=")[::2] for change in changes)
-            connector = connector_of(load(config, os.environ), properties)
-            code = command(connect=KafkaConnect(connect_url), connector=connector, **others)
+            settings = load(config, os.environ)
+            connector = connector_of(settings, properties)
+            subject = Subject(KafkaConnect(connect_url), connector, settings.kafka)
+            code = command(subject, **others)
         except CdcSmsError as error:
             click.echo(f"{error}\n{error.hint}", err=True)
             raise SystemExit(error.exit_code) from error
@@ -278,18 +375,17 @@ _json = click.option("--json", "as_json", is_flag=True, help="Print one line of 
 @_wait
 @_json
 @click.option("--print", "only_print", is_flag=True, help="Print what would be registered.")
-def register(
-    *, connect: KafkaConnect, connector: Connector, wait_s: float, as_json: bool, only_print: bool
-) -> int:
+def register(subject: Subject, *, wait_s: float, as_json: bool, only_print: bool) -> int:
     """Make the connector, or bring the one that is there up to date; wait until it runs."""
     if only_print:
-        click.echo(json.dumps(connector, indent=2))
+        click.echo(json.dumps(subject.connector, indent=2))
         return 0
-    name = connector["name"]
-    connect.ask("PUT", f"/{name}/config", connector["config"])
+    if subject.signals is not None:
+        subject.signals.make_topic()
+    subject.connect.ask("PUT", f"/{subject.name}/config", subject.config)
     deadline = time.monotonic() + wait_s
     while True:
-        state = connect.state(name)
+        state = subject.connect.state(subject.name)
         if state["state"] in ("RUNNING", "FAILED") or time.monotonic() > deadline:
             return _tell(state, as_json=as_json)
         time.sleep(PAUSE_S)
@@ -298,18 +394,36 @@ def register(
 @cli.command()
 @_options
 @_json
-def status(*, connect: KafkaConnect, connector: Connector, as_json: bool) -> int:
+def status(subject: Subject, *, as_json: bool) -> int:
     """Tell whether the connector runs, and why not."""
-    return _tell(connect.state(connector["name"]), as_json=as_json)
+    return _tell(subject.connect.state(subject.name), as_json=as_json)
+
+
+@cli.command()
+@_options
+def snapshot(subject: Subject) -> int:
+    """Have the running connector capture all pending rows once more; twice does no harm."""
+    signal = snapshot_signal(subject.config)
+    state = subject.connect.state(subject.name)
+    if state["state"] != "RUNNING":
+        return _tell(state, as_json=False)
+    if subject.signals is None:
+        raise SetupError(
+            "The connector has no topic of signals: signal.kafka.topic is left out.",
+            hint="Register it with one, or unregister it with --forget and register it again.",
+        )
+    subject.signals.send(subject.name, signal)
+    click.echo(f"{subject.name}: asked. It begins within seconds; new rows wait until it is done.")
+    return 0
 
 
 @cli.command()
 @_options
 @_wait
 @click.option("--forget", is_flag=True, help="Its position too: it would start with a snapshot.")
-def unregister(*, connect: KafkaConnect, connector: Connector, wait_s: float, forget: bool) -> int:
+def unregister(subject: Subject, *, wait_s: float, forget: bool) -> int:
     """Remove the connector; what it left in PostgreSQL or Kafka stays, and is told."""
-    name = connector["name"]
+    connect, name = subject.connect, subject.name
     if forget:
         connect.ask("PUT", f"/{name}/stop")
         deadline = time.monotonic() + wait_s
@@ -321,7 +435,7 @@ def unregister(*, connect: KafkaConnect, connector: Connector, wait_s: float, fo
                 hint="Look at its status, then try again with a longer --wait.",
             )
     connect.ask("DELETE", f"/{name}")
-    click.echo(f"{name}: unregistered. {_left_behind(connector['config'])}", err=True)
+    click.echo(f"{name}: unregistered. {_left_behind(subject.config)}", err=True)
     return 0
 
 

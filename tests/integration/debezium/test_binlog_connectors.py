@@ -14,6 +14,7 @@ from support.fixtures.binlog_databases import BinlogDatabase
 from support.fixtures.debezium import Connectors
 from support.servers.connect import ConnectAddress, ConnectServer
 from support.servers.kafka import KafkaAddress
+from support.servers.machine import run
 from support.waiting import until
 
 CONFIGURATION = """
@@ -215,3 +216,45 @@ def test_few_rights_and_a_password_by_reference_are_enough(
 
     assert (waits["op"], new["op"]) == ("r", "c")
     assert new["after"]["body"] == "new"
+
+
+def test_signal_has_pending_rows_captured_once_more(site: Site) -> None:
+    site.database.execute(INSERT, "waits", "it's new", None)
+    site.connector(site.config())
+    with site.outbox() as consumer:
+        first = next_record(consumer)
+        site.database.execute(INSERT, "sent long ago", "sent", None)
+        inserted = next_record(consumer)
+
+        asked = site.connector.act("snapshot", site.config())
+        assert asked.wait() == 0, asked.told()
+        again = next_record(consumer)
+        site.database.execute(INSERT, "new", "it's new", None)
+        new = next_record(consumer)
+
+    assert value_of(inserted)["op"] == "c"
+    assert again.key() == first.key()
+    assert value_of(again)["op"] == "r"
+    assert value_of(new)["after"]["body"] == "new"
+
+
+def test_server_is_verified_by_a_truststore(site: Site) -> None:
+    server = site.database.server
+    truststore = site.folder / "truststore.p12"
+    keytool = ["keytool", "-importcert", "-noprompt", "-file", server.ca, "-storetype", "PKCS12"]
+    run([*keytool, "-keystore", str(truststore), "-storepass", "made-up"])
+    # MySQL's own certificate names no host
+    mode = "verify_identity" if server.scheme == "mariadb" else "verify_ca"
+    config = site.config()
+    dsn = f"{site.database.dsn}?ssl_mode={mode}&ssl_ca={server.ca}"
+    config.write_text(config.read_text().replace(site.database.dsn, dsn))
+
+    site.connector(
+        config,
+        database__ssl__truststore=str(truststore),
+        database__ssl__truststore__password="made-up",
+    )
+    site.database.execute(INSERT, "new", "it's new", None)
+
+    with site.outbox() as consumer:
+        assert value_of(next_record(consumer))["after"]["body"] == "new"

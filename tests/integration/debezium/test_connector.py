@@ -140,6 +140,52 @@ def test_pending_rows_and_then_new_ones_come_on_the_outbox(
     assert value_of(new)["after"]["body"] == "new"
 
 
+def test_signal_has_pending_rows_captured_once_more(
+    config: Path,
+    postgres_database: PostgresDatabase,
+    kafka_server: KafkaAddress,
+    debezium_connector: Connectors,
+    topic_prefix: str,
+) -> None:
+    postgres_database.execute(INSERT, "waits", 0, None)
+    debezium_connector(config)
+    with reading(kafka_server, f"{topic_prefix}.outbox") as consumer:
+        first = next_record(consumer)
+        postgres_database.execute(INSERT, "sent long ago", 1, None)
+        inserted = next_record(consumer)
+
+        asked = debezium_connector.act("snapshot", config)
+        assert asked.wait() == 0, asked.told()
+        again = next_record(consumer)
+        postgres_database.execute(INSERT, "new", 0, None)
+        new = next_record(consumer)
+
+    assert value_of(inserted)["op"] == "c"
+    assert again.key() == first.key()
+    assert value_of(again)["op"] == "r"
+    assert value_of(new)["after"]["body"] == "new"
+
+
+def test_update_that_sets_a_draft_to_pending_comes_where_that_is_asked_for(
+    config: Path,
+    postgres_database: PostgresDatabase,
+    kafka_server: KafkaAddress,
+    debezium_connector: Connectors,
+    topic_prefix: str,
+) -> None:
+    config.write_text(config.read_text().replace("[capture]", "[capture]\nbecomes_pending = true"))
+    postgres_database.execute("ALTER PUBLICATION cdc_sms SET (publish = 'insert, update')")
+    postgres_database.execute(INSERT, "draft", 9, None)
+    debezium_connector(config)
+
+    postgres_database.execute('UPDATE erp."SmsQueue" SET state = 0')
+
+    with reading(kafka_server, f"{topic_prefix}.outbox") as consumer:
+        record = value_of(next_record(consumer))
+    assert record["op"] == "u"
+    assert record["after"]["state"] == 0
+
+
 def test_log_of_other_tables_is_confirmed_and_leaves_no_record(
     config: Path,
     postgres_database: PostgresDatabase,
