@@ -170,7 +170,9 @@ class Slot:
         """
         with errors_mapped("Reading the table's columns"):
             columns = connection.execute(_COLUMNS, self._table.schema_and_table).fetchall()
-        key = (self.facts(connection)["table"] or {}).get("key")
+        table = self.facts(connection)["table"] or {}
+        # as Debezium does; the inspection lets no table pass that has no primary key
+        key = table.get("key") or table.get("unique")
         return Catalogue(tuple(Column(*column) for column in columns), tuple(key or ()))
 
     def make(self, replication: Connection, connection: Connection) -> NewSlot:

@@ -149,6 +149,18 @@ def _numeric(raw: bytes) -> str:
     return _UNUSUAL_NUMERICS.get(text, text)
 
 
+def _numeric_of(modifier: int) -> Converter:
+    """Return the converter of a numeric; Debezium takes a negative scale for a large one.
+
+    Source: PostgreSQL's numeric.c: the scale's 11 bits of the modifier, from 15 on with a sign.
+    """
+    scale = (modifier - 4) & 0x7FF
+    if modifier < 0 or scale <= 1000:
+        return _numeric
+    zeros = "." + "0" * scale
+    return lambda raw: _numeric(raw) + (zeros if raw[-1:].isdigit() else "")
+
+
 def _bytea(raw: bytes) -> str:
     if raw[:2] != b"\\x":
         raise ValueError("bytea in another form than hexadecimal")
@@ -329,7 +341,6 @@ _PLAIN: Mapping[int, Converter] = {
     FLOAT4: _float,
     FLOAT8: _float,
     DATE: _date,
-    NUMERIC: _numeric,
     TIMETZ: _timetz,
     INTERVAL: rare_types.interval,
     MONEY: rare_types.money,
@@ -356,6 +367,7 @@ _BY_MODIFIER: Mapping[int, Callable[[int], Converter]] = {
     TIME: lambda modifier: _time(_digits(modifier)),
     TIMESTAMP: lambda modifier: _timestamp(_digits(modifier)),
     TIMESTAMPTZ: lambda modifier: _timestamptz(_digits(modifier)),
+    NUMERIC: _numeric_of,
     BIT: rare_types.bits,
     VARBIT: rare_types.bits,
 }
