@@ -27,6 +27,7 @@ from cdc_sms.databases.schema import act, attempt, control, delivery
 from cdc_sms.databases.version import VERSION_TABLE
 from cdc_sms.errors import MappingError, SetupError
 
+_HEARTBEATS = "cdc_sms_heartbeat"
 _WRITTEN = ("status", "provider_message_id", "sent_at", "error_text", "attempts")
 
 
@@ -59,7 +60,12 @@ class MissingRight:
 
 
 def missing_rights(
-    engine: Engine, *, table_settings: TableSettings, ledger: LedgerSettings, delivers: bool
+    engine: Engine,
+    *,
+    table_settings: TableSettings,
+    ledger: LedgerSettings,
+    captures: bool,
+    delivers: bool,
 ) -> list[MissingRight]:
     """Try every right that a role needs on the business table and the ledger.
 
@@ -67,7 +73,8 @@ def missing_rights(
         engine: connects as the user in question.
         table_settings: the business table.
         ledger: where its own tables are.
-        delivers: the user writes, too; else it only captures.
+        captures: the user reads the log.
+        delivers: it writes what became of messages.
 
     Returns:
         Those that are missing; a table or column that isn't there is another finding's.
@@ -79,6 +86,7 @@ def missing_rights(
     wanted = (
         *_on_business_table(table_settings, delivers=delivers),
         *_on_ledger(ledger, delivers=delivers),
+        *(_on_heartbeats(ledger) if captures and engine.dialect.name != "postgresql" else ()),
     )
     return [
         MissingRight(str(right), _grant(engine, right, user))
@@ -106,17 +114,18 @@ def _on_business_table(settings: TableSettings, *, delivers: bool) -> Iterator[R
     read = (*mapped.pop("key"), *(value for value in mapped.values() if value))
     written = tuple(mapped[name] for name in _WRITTEN if mapped[name])
     rows = table(name, *(column(name) for name in read), schema=schema)
+    on = f"{schema}.{name}"
     looked = select(*rows.c).where(false())
-    yield Right("SELECT", settings.name, (), looked)
+    yield Right("SELECT", on, (), looked)
     if not delivers:
         return
     if written:
         same = {rows.c[name]: rows.c[name] for name in written}
-        yield Right("UPDATE", settings.name, written, update(rows).values(same).where(false()))
+        yield Right("UPDATE", on, written, update(rows).values(same).where(false()))
     else:
         # a row is locked while it is claimed; that takes the right to change something of it
         locked = looked.with_for_update(skip_locked=True)
-        yield Right("UPDATE", settings.name, read[:1], locked)
+        yield Right("UPDATE", on, read[:1], locked)
 
 
 def _on_ledger(settings: LedgerSettings, *, delivers: bool) -> Iterator[Right]:
@@ -134,12 +143,23 @@ def _on_ledger(settings: LedgerSettings, *, delivers: bool) -> Iterator[Right]:
             yield Right("DELETE", on, (), delete(own).where(false()))
 
 
+def _on_heartbeats(settings: LedgerSettings) -> Iterator[Right]:
+    names = ("name", "beat", "written_at")
+    rows = table(_HEARTBEATS, *map(column, names), schema=settings.ledger_schema)
+    on = f"{settings.ledger_schema}.{_HEARTBEATS}"
+    none = select(*rows.c).where(false())
+    yield Right("SELECT", on, (), none)
+    yield Right("INSERT", on, (), insert(rows).from_select(names, none))
+    yield Right("UPDATE", on, (), update(rows).values(beat=rows.c.beat).where(false()))
+    yield Right("DELETE", on, (), delete(rows).where(false()))
+
+
 def _grant(engine: Engine, right: Right, user: str) -> str:
     quote = engine.dialect.identifier_preparer.quote_identifier
     columns = ", ".join(quote(name) for name in right.columns)
-    schema, dot, _ = right.on.partition(".")
+    schema, _dot, _name = right.on.partition(".")
     on = ".".join(quote(part) for part in right.on.split(".", 1))
-    if dot and schema != "public" and engine.dialect.name == "postgresql":
+    if schema != "public" and engine.dialect.name == "postgresql":
         first = f"GRANT USAGE ON SCHEMA {quote(schema)} TO {user}; "
     else:
         first = ""

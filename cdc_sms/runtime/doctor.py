@@ -31,6 +31,7 @@ from cdc_sms.kafka.standing import standing_of
 from cdc_sms.kafka.topics import MISSING, check_topics
 from cdc_sms.model.identity import Identity, differences
 from cdc_sms.runtime.place import check_history
+from cdc_sms.sources.binlog.checkup import BinlogCheckup
 from cdc_sms.sources.checkup import (
     Ailment,
     Catalogue,
@@ -136,7 +137,12 @@ def build_checkup(sections: Sections) -> Checkup:
                 source=sections.source, table=sections.table, capture=sections.capture
             )
         case "mysql" | "mariadb":
-            raise NotImplementedError
+            return BinlogCheckup(
+                source=sections.source,
+                table=sections.table,
+                capture=sections.capture,
+                ledger=sections.ledger,
+            )
 
 
 class Doctor:
@@ -238,6 +244,7 @@ class Doctor:
             self._engine,
             table_settings=self._sections.table,
             ledger=self._sections.ledger,
+            captures=self._scope.captures and self._sections.capture.reader == "builtin",
             delivers=self._scope.delivers,
         )
         return Examined(

@@ -45,17 +45,20 @@ def errors(said: dict[str, Any]) -> list[dict[str, str]]:
     return [one for one in said["findings"] if one["severity"] == "error"]
 
 
-def connection_of(dsn: str) -> dict[str, str]:
-    """Return the variables that say where the database is."""
+def connection_of(dsn: str, password: str | None = None) -> dict[str, str]:
+    """Return the variables that say where the database is; the DSN may hold the password."""
     url = urlsplit(dsn)
     plain = url._replace(netloc=url.netloc.replace(f":{url.password}@", "@")).geturl()
-    return {"CDC_SMS_SOURCE__DSN": plain, "CDC_SMS_SOURCE__PASSWORD": url.password or ""}
+    return {
+        "CDC_SMS_SOURCE__DSN": plain,
+        "CDC_SMS_SOURCE__PASSWORD": password or url.password or "",
+    }
 
 
-def environment_of(dsn: str, bootstrap: str, prefix: str) -> dict[str, str]:
+def environment_of(connection: dict[str, str], bootstrap: str, prefix: str) -> dict[str, str]:
     """Return a whole configuration in variables."""
     return {
-        **connection_of(dsn),
+        **connection,
         "CDC_SMS_TABLE__NAME": "sms",
         "CDC_SMS_TABLE__COLUMNS__KEY": "id",
         "CDC_SMS_TABLE__COLUMNS__RECIPIENT": "phone",

@@ -4,18 +4,19 @@ from collections.abc import Callable
 
 import pytest
 from support.commands import Commands
-from support.patient import Patient, environment_of
+from support.patient import Patient, connection_of, environment_of
 from support.servers.kafka import KafkaAddress
 
 
 @pytest.fixture
 def admitted(
     cdc_sms: Commands, kafka_server: KafkaAddress, topic_prefix: str
-) -> Callable[[str], Patient]:
+) -> Callable[..., Patient]:
     """Make ledger and topics for a database, named by its DSN, that has the table."""
 
-    def admit(dsn: str) -> Patient:
-        environment = environment_of(dsn, kafka_server.bootstrap, topic_prefix)
+    def admit(dsn: str, password: str | None = None) -> Patient:
+        connection = connection_of(dsn, password)
+        environment = environment_of(connection, kafka_server.bootstrap, topic_prefix)
         cdc_sms.run("migrate", environment=environment)
         cdc_sms.run("topics", environment=environment)
         return Patient(cdc_sms, environment)

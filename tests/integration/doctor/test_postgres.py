@@ -14,7 +14,7 @@ from support.waiting import until
 from cdc_sms.config.settings import KafkaSettings
 from cdc_sms.kafka.reading import bounds_of, records_between
 
-Admit = Callable[[str], Patient]
+Admit = Callable[..., Patient]
 
 CREATE = """
 CREATE TABLE sms (
@@ -123,7 +123,7 @@ def test_every_missing_right_is_named_with_its_grant(
     assert "REPLICATION" in by_name["replication-right"]["remedy"]
     assert "CREATE PUBLICATION" in by_name["publication-missing"]["remedy"]
     grants = [one["remedy"] for one in said["findings"] if one["name"] == "missing-right"]
-    assert f'GRANT UPDATE ("status") ON "sms" TO {user[0]};' in grants
+    assert f'GRANT UPDATE ("status") ON "public"."sms" TO {user[0]};' in grants
     assert f'GRANT INSERT ON "public"."cdc_sms_delivery" TO {user[0]};' in grants
     assert f'GRANT DELETE ON "public"."cdc_sms_control" TO {user[0]};' in grants
 
