@@ -1,0 +1,159 @@
+"""The command behind ``scripts/conformance``."""
+
+import argparse
+import json
+import secrets
+import signal
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+from support.fixtures.databases import fresh_database
+from support.fixtures.servers import elsewhere
+from support.servers.connect import CONNECT
+from support.servers.kafka import KAFKA, KafkaAddress
+from support.servers.machine import ServerUnavailableError, say
+from support.servers.postgres import POSTGRES, POSTGRES18, PostgresAddress
+from support.servers.server import Server
+
+from conformance.compare import ALLOWED
+from conformance.database import Database, StatementError
+from conformance.postgres import Postgres
+from conformance.run import Found, Run
+from conformance.site import Connector, DebeziumStoppedError, Topic, topics
+from conformance.statements import split
+
+A = TypeVar("A")
+USAGE, UNAVAILABLE, FOUND = 2, 3, 10
+CORPUS = Path(__file__).parent / "corpus"
+FILES: Mapping[str, Sequence[str]] = {
+    "postgres": ("postgres.sql", "postgres-contrib.sql"),
+    "postgres18": ("postgres.sql", "postgres18.sql"),
+    "mysql": ("mysql.sql",),
+    "mariadb": ("mariadb.sql",),
+    "mariadb118": ("mariadb.sql", "mariadb118.sql"),
+}
+"""Our own corpus, by server."""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the file; return the exit code."""
+    options = _parser().parse_args(arguments)
+    names = FILES[options.server or options.source]
+    try:
+        paths = [options.sql] if options.sql else [CORPUS / name for name in names]
+        text = "\n".join(path.read_text(encoding="utf-8") for path in paths)
+    except (OSError, UnicodeDecodeError) as error:
+        say(f"conformance: {error}")
+        return USAGE
+    statements = list(split(text, mysql=options.source != "postgres"))
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # what was made is removed
+    try:
+        with _running(options) as run:
+            run.statements(statements)
+            found = run.compare()
+    except ServerUnavailableError as error:
+        say(str(error))
+        return UNAVAILABLE
+    except StatementError as error:
+        say(f"conformance: {error}")
+        return USAGE
+    except DebeziumStoppedError as error:
+        say(f"conformance: Debezium stopped: {error}")
+        return FOUND
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+    _tell(found, options)
+    return FOUND if found.differences else 0
+
+
+@contextmanager
+def _running(options: argparse.Namespace) -> Iterator[Run]:
+    run_id = secrets.token_hex(3)
+    prefix = f"conformance-{run_id}"
+    theirs, ours = f"{prefix}.outbox", f"{prefix}-ours.outbox"
+    with ExitStack() as stack:
+        kafka = stack.enter_context(_borrowed(KAFKA))
+        bootstrap = kafka.bootstrap if isinstance(kafka, KafkaAddress) else str(kafka)
+        connect = stack.enter_context(_borrowed(CONNECT))
+        url = connect if isinstance(connect, str) else connect.url
+        database = stack.enter_context(_database(options, run_id, bootstrap, prefix))
+        heartbeat = f"{prefix}.heartbeat"
+        stack.enter_context(topics(bootstrap, ours, theirs, heartbeat))
+        connector = Connector(url, database.sections, database.connector_changes)
+        stack.callback(connector.remove)
+        connector.start()
+        yield Run(
+            database,
+            connector,
+            ours=stack.enter_context(closing(Topic(bootstrap, ours))),
+            theirs=stack.enter_context(closing(Topic(bootstrap, theirs))),
+            kafka=database.sections.kafka.model_copy(update={"prefix": f"{prefix}-ours"}),
+        )
+
+
+@contextmanager
+def _database(
+    options: argparse.Namespace, run_id: str, bootstrap: str, prefix: str
+) -> Iterator[Database]:
+    server = POSTGRES18 if options.server == "postgres18" else POSTGRES
+    with (
+        _borrowed(server) as named,
+        fresh_database(
+            PostgresAddress.parse(named) if isinstance(named, str) else named, run_id
+        ) as fresh,
+        Postgres(fresh, bootstrap=bootstrap, prefix=prefix) as database,
+    ):
+        yield database
+
+
+@contextmanager
+def _borrowed(server: Server[A]) -> Iterator[A | str]:
+    """Have a server running for a while; or give the address that somebody named."""
+    if named := elsewhere(server.name):
+        yield named
+        return
+    with server.borrowed() as address:
+        yield address
+
+
+def _tell(found: Found, options: argparse.Namespace) -> None:
+    for difference in found.differences:
+        print(difference)
+    print(
+        f"\n{found.rows} rows inserted; {found.ours} records of ours, {found.theirs} of Debezium's;"
+        f" {found.fields} fields compared; {found.looked_up} rows found by their keys"
+        + (f", {found.refused} keys that deliver refuses to guess at" if found.refused else "")
+        + f"; {len(found.differences)} differences"
+    )
+    if options.json:
+        print(
+            json.dumps(
+                {
+                    "rows": found.rows,
+                    "records": found.theirs,
+                    "fields": found.fields,
+                    "differences": len(found.differences),
+                }
+            )
+        )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="scripts/conformance",
+        description="Run a SQL file and compare what Debezium and the built-in reader make of it.",
+        epilog="May differ: " + "; ".join(f"{name} ({why})" for name, why in ALLOWED.items()),
+    )
+    add = parser.add_argument
+    add("--source", choices=["postgres", "mysql", "mariadb"], required=True, help="the database")
+    add("--sql", type=Path, metavar="FILE", help="any SQL file; default: our own corpus")
+    add("--server", choices=list(FILES), help="another server of the kind")
+    add("--json", action="store_true", help="the last line is one JSON object")
+    return parser
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

@@ -1,0 +1,236 @@
+"""A SQL file becomes single statements, cut where its server's own client would cut. Pure."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+_ROWS = frozenset(
+    "insert update delete merge replace copy select with values table begin start commit end"
+    " rollback abort savepoint release set reset show explain declare fetch move close lock listen"
+    " notify unlock use prepare execute deallocate".split()
+)
+"""What a statement may begin with that makes and changes no table."""
+
+
+_QUIET = frozenset(
+    "begin start set reset show savepoint release rollback abort declare fetch move close lock"
+    " unlock listen notify use prepare deallocate comment grant revoke".split()
+)
+"""What a statement may begin with that writes no row."""
+
+
+@dataclass(frozen=True)
+class Statement:
+    """One statement of a file.
+
+    Attributes:
+        number: counted from 1.
+        line: where it begins in the file, from 1.
+        text: without its delimiter.
+        data: the lines that follow a ``COPY … FROM STDIN``.
+    """
+
+    number: int
+    line: int
+    text: str
+    data: str | None = None
+
+    @property
+    def first_word(self) -> str:
+        """Return the word it begins with, in small letters."""
+        found = re.match(r"[(\s]*(\w+)", without_comments(self.text))
+        return found[1].lower() if found else ""
+
+    @property
+    def may_write(self) -> bool:
+        """Say whether it may write rows, or commit some."""
+        if self.first_word in {"create", "alter"}:
+            return bool(re.search(r"\b(?:as|select|table)\b", self.text, re.IGNORECASE))
+        return self.first_word not in _QUIET
+
+    @property
+    def may_remove(self) -> bool:
+        """Say whether it may delete rows, or change their keys."""
+        if self.first_word == "insert":
+            return bool(re.search(r"\bon\s+(?:conflict|duplicate)\b", self.text, re.IGNORECASE))
+        return self.first_word not in _QUIET | {"copy", "create", "alter", "commit", "end", "load"}
+
+    @property
+    def may_change_tables(self) -> bool:
+        """Say whether it may make, change or drop a table."""
+        return self.first_word not in _ROWS or bool(
+            re.search(r"\binto\b", self.text, re.IGNORECASE)
+            and self.first_word in {"select", "with"}
+        )
+
+
+def without_comments(text: str) -> str:
+    """Return a statement without the comments that it begins with."""
+    while True:
+        text = text.lstrip()
+        if text.startswith("--") or text.startswith("#"):
+            text = text.partition("\n")[2]
+        elif text.startswith("/*") and not text.startswith(("/*!", "/*M!")):
+            text = text[_comment_end(text, 0, nested=False) :]
+        else:
+            return text
+
+
+def split(text: str, *, mysql: bool) -> Iterator[Statement]:
+    """Cut a file into statements.
+
+    Args:
+        text: the file.
+        mysql: its dialect is MySQL's or MariaDB's: ``DELIMITER``, ``#`` comments, backslashes in
+            quotes. Otherwise PostgreSQL's: dollar quotes, ``E''``, nested comments, ``COPY`` data.
+    """
+    cutter = _MySql(text) if mysql else _Postgres(text)
+    number = 0
+    for start, end, data in cutter.pieces():
+        statement = text[start:end].strip()
+        if without_comments(statement):
+            number += 1
+            lead = len(text[start:end]) - len(text[start:end].lstrip())
+            yield Statement(number, text.count("\n", 0, start + lead) + 1, statement, data)
+
+
+Piece = tuple[int, int, str | None]
+
+
+class _Postgres:
+    """psql's rules: a semicolon ends a statement outside of quotes, brackets and bodies."""
+
+    _DOLLAR = re.compile(r"\$(?:[^\W\d]\w*)?\$")
+    _WORD = re.compile(r"[^\W\d][\w$]*")
+    _ROUTINE = re.compile(r"\s*create\s+(?:or\s+replace\s+)?(?:function|procedure)\b", re.I)
+    _COPY_IN = re.compile(r"\s*copy\b.*\bfrom\s+stdin\b", re.I | re.S)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def pieces(self) -> Iterator[Piece]:
+        text, at, start, brackets, bodies = self._text, 0, 0, 0, 0
+        begun = False  # whether anything but space and comments was met
+        while at < len(text):
+            character = text[at]
+            if character == "\\" and not begun:
+                at = start = _line_end(text, at)  # a command of psql's own
+            elif character == ";" and brackets <= 0 and bodies == 0:
+                data, after = self._copied(start, at + 1)
+                yield start, at, data
+                at = start = after
+                brackets, begun = 0, False
+            elif (comment := self._comment_end(at)) is not None:
+                at = comment
+            elif (quoted := self._quoted_end(at)) is not None:
+                at, begun = quoted, True
+            elif word := self._WORD.match(text, at):
+                bodies = self._bodies(word[0].lower(), bodies, start)
+                at, begun = word.end(), True
+            else:
+                brackets += (character in "([") - (character in ")]")
+                at, begun = at + 1, begun or not character.isspace()
+        yield start, len(text), None
+
+    def _comment_end(self, at: int) -> int | None:
+        if self._text.startswith("--", at):
+            return _line_end(self._text, at)
+        if self._text.startswith("/*", at):
+            return _comment_end(self._text, at, nested=True)
+        return None
+
+    def _quoted_end(self, at: int) -> int | None:
+        """Return where the quotes that begin here end; None where none begin."""
+        text = self._text
+        if text[at] in "'\"":
+            return _quote_end(text, at, backslashes=False)
+        if text[at] in "eE" and text.startswith("'", at + 1):
+            if at == 0 or not (text[at - 1].isalnum() or text[at - 1] in "_$"):
+                return _quote_end(text, at + 1, backslashes=True)
+        if text[at] == "$" and (tag := self._DOLLAR.match(text, at)):
+            end = text.find(tag[0], tag.end())
+            return len(text) if end < 0 else end + len(tag[0])
+        return None
+
+    def _bodies(self, word: str, bodies: int, start: int) -> int:
+        """Count the BEGIN ATOMIC … END and CASE … END that are open."""
+        if word not in {"begin", "case", "end"}:
+            return bodies
+        if not self._ROUTINE.match(without_comments(self._text[start : start + 2000])):
+            return 0
+        if word == "begin" or (word == "case" and bodies):
+            return bodies + 1
+        return bodies - 1 if word == "end" and bodies else bodies
+
+    def _copied(self, start: int, end: int) -> tuple[str | None, int]:
+        if not self._COPY_IN.match(without_comments(self._text[start:end])):
+            return None, end
+        first = _line_end(self._text, end)
+        last = re.compile(r"^\\\.\s*$", re.M).search(self._text, first)
+        if last is None:
+            return self._text[first:], len(self._text)
+        return self._text[first : last.start()], _line_end(self._text, last.end())
+
+
+class _MySql:
+    """The mysql client's rules: DELIMITER lines, backslashes in quotes, comments that are code."""
+
+    _DELIMITER = re.compile(r"delimiter[ \t]+(\S+)[^\n]*", re.I)
+    _DASHES = re.compile(r"--(?=\s|$)")
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def pieces(self) -> Iterator[Piece]:
+        text, at, start, delimiter = self._text, 0, 0, ";"
+        begun = False  # whether anything but space and comments was met
+        while at < len(text):
+            if not begun and (given := self._DELIMITER.match(text, at)):
+                delimiter = given[1]
+                at = start = given.end()
+            elif text.startswith(delimiter, at):
+                yield start, at, None
+                at = start = at + len(delimiter)
+                begun = False
+            elif text[at] in "'\"`":
+                at, begun = _quote_end(text, at, backslashes=text[at] != "`"), True
+            elif text[at] == "#" or self._DASHES.match(text, at):
+                at = _line_end(text, at)
+            elif text.startswith("/*", at):
+                begun = begun or text.startswith(("/*!", "/*M!"), at)
+                at = _comment_end(text, at, nested=False)
+            else:
+                at, begun = at + 1, begun or not text[at].isspace()
+        yield start, len(text), None
+
+
+def _line_end(text: str, at: int) -> int:
+    end = text.find("\n", at)
+    return len(text) if end < 0 else end + 1
+
+
+def _comment_end(text: str, at: int, *, nested: bool) -> int:
+    depth = 0
+    for mark in re.compile(r"/\*|\*/").finditer(text, at):
+        if mark[0] == "*/":
+            depth -= 1
+            if depth == 0:
+                return mark.end()
+        elif nested or depth == 0:
+            depth += 1
+    return len(text)
+
+
+def _quote_end(text: str, at: int, *, backslashes: bool) -> int:
+    quote = text[at]
+    at += 1
+    while at < len(text):
+        if backslashes and text[at] == "\\":
+            at += 2
+        elif text[at] == quote:
+            if not text.startswith(quote, at + 1):
+                return at + 1
+            at += 2
+        else:
+            at += 1
+    return len(text)
