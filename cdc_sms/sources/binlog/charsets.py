@@ -11,6 +11,7 @@ Source: MySQL Connector/J 9.1, ``CharsetMapping``; Debezium 3.5, ``charset_mappi
 
 import codecs
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 
 Decode = Callable[[bytes], str]
 """From a text's bytes to the text; never fails."""
@@ -54,6 +55,7 @@ _CODECS: Mapping[str, str] = {
 """Character sets that Python's codec of this name decodes just as Java does."""
 
 
+@cache
 def decoder(charset: str) -> Decode:
     """Return what decodes the texts of a character set; one that is unknown is read as UTF-8.
 
@@ -62,7 +64,7 @@ def decoder(charset: str) -> Decode:
     """
     special = _SPECIAL.get(charset)
     if special is not None:
-        return special
+        return special()
     codec = codecs.lookup(_CODECS.get(charset, "utf_8"))
     return lambda raw: codec.decode(raw, "replace")[0]
 
@@ -127,7 +129,7 @@ class _Pairs:
         codec: str,
         leads: frozenset[int],
         *,
-        singles: frozenset[int] = _bytes_of(_ASCII),
+        singles: frozenset[int] = frozenset(range(0x80)),
         others: Mapping[bytes, str] = _NONE,
     ) -> None:
         self._codec = codec
@@ -243,44 +245,58 @@ def _ibms_additions() -> Iterator[str]:
 _OTHERWISE_THERE = {"\N{FULLWIDTH NOT SIGN}", "\N{FULLWIDTH BROKEN BAR}"}
 
 
-_GBK: Mapping[bytes, str] = {
-    b"\xa8\x92": "\u2641",
-    b"\xa8\xbf": "\ue7c8",
-    **_run(0xA989, "".join(map(chr, range(0xE7E7, 0xE7F4)))),
-    # private characters where the later standard has some; 0x7f ends nothing
-    **{bytes([0xFE, 0x50 + place + (place > 0x2E)]): chr(0xE815 + place) for place in range(0x4F)},
-}
-
 _EUC_JP = {b"\xa1\xbd": "\u2014", b"\x8f\xa2\xb7": "\uff5e"}
 
-_SPECIAL: Mapping[str, Decode] = {
-    "big5": _Pairs(
-        "big5",
-        _bytes_of((0xA1, 0xC7), (0xC9, 0xF9)),
-        others={b"\xa1\x5a": "\uff3f", b"\xa1\xfe": "\u2571", b"\xa2\x40": "\u2572"},
-    ),
-    "cp932": _Pairs(
-        "cp932",
-        _bytes_of((0x81, 0x84), (0x87, 0x9F), (0xE0, 0xEA), (0xED, 0xEE), (0xF0, 0xFC)),
-        singles=_bytes_of(_ASCII, _KATAKANA),
-    ),
-    "eucjpms": _EucJp({**_EUC_JP, **_microsoft()}),
-    "euckr": _Pairs(
-        "euc_kr",
-        _bytes_of((0xA1, 0xAC), (0xB0, 0xC8), (0xCA, 0xFD)),
-        others={b"\xa2\xe8": "\u327e", b"\xa4\xd4": "\u3164"},
-    ),
-    "gb18030": _gb18030,
-    "gb2312": _Pairs("gb2312", _bytes_of((0xA1, 0xA9), (0xB0, 0xF7))),
-    "gbk": _Pairs("gb18030", _bytes_of((0x81, 0xFE)), others=_GBK),
-    "sjis": _Pairs(
+
+def _gbk() -> Decode:
+    others = {
+        b"\xa8\x92": "\u2641",
+        b"\xa8\xbf": "\ue7c8",
+        **_run(0xA989, "".join(map(chr, range(0xE7E7, 0xE7F4)))),
+        # private characters where the later standard has some; 0x7f ends nothing
+        **{
+            bytes([0xFE, 0x50 + place + (place > 0x2E)]): chr(0xE815 + place)
+            for place in range(0x4F)
+        },
+    }
+    return _Pairs("gb18030", _bytes_of((0x81, 0xFE)), others=others)
+
+
+def _big5() -> Decode:
+    others = {b"\xa1\x5a": "\uff3f", b"\xa1\xfe": "\u2571", b"\xa2\x40": "\u2572"}
+    return _Pairs("big5", _bytes_of((0xA1, 0xC7), (0xC9, 0xF9)), others=others)
+
+
+def _cp932() -> Decode:
+    leads = _bytes_of((0x81, 0x84), (0x87, 0x9F), (0xE0, 0xEA), (0xED, 0xEE), (0xF0, 0xFC))
+    return _Pairs("cp932", leads, singles=_bytes_of(_ASCII, _KATAKANA))
+
+
+def _sjis() -> Decode:
+    return _Pairs(
         "shift_jis",
         _bytes_of((0x81, 0x84), (0x88, 0x9F), (0xE0, 0xEA)),
         singles=_bytes_of(_ASCII, _KATAKANA),
         others={b"\x81\x5c": "\u2014"},
-    ),
-    "ucs2": _utf_16,
-    "ujis": _EucJp(_EUC_JP),
-    "utf16": _utf_16,
-    "utf32": _utf_32,
+    )
+
+
+def _euckr() -> Decode:
+    leads = _bytes_of((0xA1, 0xAC), (0xB0, 0xC8), (0xCA, 0xFD))
+    return _Pairs("euc_kr", leads, others={b"\xa2\xe8": "\u327e", b"\xa4\xd4": "\u3164"})
+
+
+_SPECIAL: Mapping[str, Callable[[], Decode]] = {
+    "big5": _big5,
+    "cp932": _cp932,
+    "eucjpms": lambda: _EucJp({**_EUC_JP, **_microsoft()}),
+    "euckr": _euckr,
+    "gb18030": lambda: _gb18030,
+    "gb2312": lambda: _Pairs("gb2312", _bytes_of((0xA1, 0xA9), (0xB0, 0xF7))),
+    "gbk": _gbk,
+    "sjis": _sjis,
+    "ucs2": lambda: _utf_16,
+    "ujis": lambda: _EucJp(_EUC_JP),
+    "utf16": lambda: _utf_16,
+    "utf32": lambda: _utf_32,
 }
