@@ -186,6 +186,35 @@ def test_update_that_sets_a_draft_to_pending_comes_where_that_is_asked_for(
     assert record["after"]["state"] == 0
 
 
+def test_slot_goes_along_to_a_standby_where_postgres_can(
+    config: Path,
+    postgres_database: PostgresDatabase,
+    postgres18_database: PostgresDatabase,
+    debezium_connector: Connectors,
+) -> None:
+    place, newer = (
+        f"{database.server.host}:{database.server.port}/{database.name}"
+        for database in (postgres_database, postgres18_database)
+    )
+    config.write_text(config.read_text().replace(place, newer))
+    postgres18_database.execute("CREATE SCHEMA erp")
+    postgres18_database.execute(TABLE)
+    postgres18_database.execute(
+        "CREATE PUBLICATION cdc_sms FOR TABLE erp.\"SmsQueue\" WITH (publish = 'insert')"
+    )
+
+    debezium_connector(config, database__password=postgres18_database.server.password)
+
+    slots = until(
+        lambda: postgres18_database.execute(
+            "SELECT failover FROM pg_replication_slots WHERE slot_name = %s", postgres_database.name
+        ),
+        within_s=30,
+        what="the slot",
+    )
+    assert slots == [(True,)]
+
+
 def test_log_of_other_tables_is_confirmed_and_leaves_no_record(
     config: Path,
     postgres_database: PostgresDatabase,
