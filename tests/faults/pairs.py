@@ -36,8 +36,7 @@ def pair(source: str, name: str) -> tuple[DatabaseServer, Replica]:
     if source == "postgres":
         postgres = DebianPostgres(f"postgres-primary-{name}")
         return postgres, StandbyPostgres(postgres, f"postgres-standby-{name}")
-    primary, replica = (
-        binlog_server(source, f"{source}-{part}-{name}") for part in ("primary", "replica")
-    )
     words = MYSQL_WORDS if source == "mysql" else MARIADB_WORDS
+    primary = binlog_server(source, f"{source}-primary-{name}")
+    replica = binlog_server(source, f"{source}-replica-{name}", words.replica_settings)
     return primary, SemisyncReplica(primary, replica, words)

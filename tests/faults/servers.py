@@ -1,7 +1,7 @@
 """The servers of one run, which its cases may break: nobody else uses them."""
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
@@ -55,6 +55,10 @@ def database_server(source: str, name: str) -> DatabaseServer:
     return DebianPostgres(name) if source == "postgres" else binlog_server(source, name)
 
 
-def binlog_server(source: str, name: str) -> BinlogServer:
-    """Return a MySQL 9.7, or the MariaDB of Debian 12."""
-    return MysqlServer(name) if source == "mysql" else MariadbServer(name, "bookworm")
+def binlog_server(
+    source: str, name: str, settings: Mapping[str, str] | None = None
+) -> BinlogServer:
+    """Return a MySQL 9.7, or the MariaDB of Debian 12; ``settings`` differ from the others'."""
+    if source == "mysql":
+        return MysqlServer(name, settings)
+    return MariadbServer(name, "bookworm", settings)

@@ -4,7 +4,7 @@ By AFTER_SYNC a transaction is in the log, and sent to whoever reads it, before 
 its rows.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +20,7 @@ class Words:
     Attributes:
         install_primary: prepares the primary.
         install_replica: prepares the replica.
+        replica_settings: what the replica is started with.
         follow: makes the replica follow host, port, user and password.
         wait: makes the primary's commits wait.
         wait_no_more: ends that.
@@ -28,6 +29,7 @@ class Words:
 
     install_primary: Sequence[str]
     install_replica: Sequence[str]
+    replica_settings: Mapping[str, str]
     follow: Sequence[str]
     wait: Sequence[str]
     wait_no_more: str
@@ -36,7 +38,8 @@ class Words:
 
 MARIADB_WORDS = Words(
     install_primary=(),
-    install_replica=("SET GLOBAL rpl_semi_sync_slave_enabled = ON",),
+    install_replica=(),
+    replica_settings={"rpl_semi_sync_slave_enabled": "ON"},
     follow=(
         (
             "CHANGE MASTER TO MASTER_HOST = %s, MASTER_PORT = %s, MASTER_USER = %s,"
@@ -57,8 +60,10 @@ MYSQL_WORDS = Words(
     install_primary=("INSTALL PLUGIN rpl_semi_sync_source SONAME 'semisync_source.so'",),
     install_replica=(
         "INSTALL PLUGIN rpl_semi_sync_replica SONAME 'semisync_replica.so'",
-        "SET PERSIST rpl_semi_sync_replica_enabled = ON",
+        "SET GLOBAL rpl_semi_sync_replica_enabled = ON",
     ),
+    # Loose: at the first start the plug-in isn't there yet.
+    replica_settings={"loose_rpl_semi_sync_replica_enabled": "ON"},
     follow=(
         (
             "CHANGE REPLICATION SOURCE TO SOURCE_HOST = %s, SOURCE_PORT = %s, SOURCE_USER = %s,"
