@@ -1,0 +1,1 @@
+INSERT INTO only_mariadb (id, c_uuid, c_invisible) VALUES ('123e4567-e89b-12d3-a456-426655440000', '01234567-89ab-7def-8123-456789abcdef', 7), ('00112233-4455-4677-8899-aabbccddeeff', '00000000-0000-0000-0000-000000000000', NULL), ('fffffffe-ffff-1fff-bfff-ffffffffff00', 'f47ac10b-58cc-4372-a567-0e02b2c3d400', NULL);
