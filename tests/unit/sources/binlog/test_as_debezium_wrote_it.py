@@ -17,7 +17,7 @@ golden = cache(tables)
 # A UUID of MariaDB that ends in a zero byte is another one to Debezium: in a key that would be
 # another row.
 OF_ANOTHER_ROW = ("only_mariadb", "id")
-# What a snapshot writes otherwise: UUIDs as they are, and the server's own text of JSON, as Debezium.
+# What a snapshot writes otherwise: UUIDs as they are and, as Debezium, the server's text of JSON.
 OF_THE_SNAPSHOT = {
     ("mariadb", "only_mariadb", "c_uuid"),
     ("mysql", "documents", "c_json"),
