@@ -21,6 +21,9 @@ from cdc_sms.cli.main import COMMANDS, cli
 from cdc_sms.config.keys import Key, all_keys, section_documentation
 from cdc_sms.model.state import TRANSITIONS, State
 from cdc_sms.providers.justsend.failures import CODES, STATUSES, UNKNOWN, Depends
+from cdc_sms.runtime import doctor
+from cdc_sms.sources.binlog import diagnosis as binlog
+from cdc_sms.sources.postgres import diagnosis as postgres
 from cdc_sms.telemetry.metrics import Metrics
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -99,6 +102,24 @@ def transitions() -> Iterator[str]:
         yield f"| `{state}` | {to or 'nowhere'} |"
 
 
+def ailments() -> Iterator[str]:
+    """Yield what the doctor can find, a table a catalogue."""
+    for heading, catalogue in (
+        ("PostgreSQL", postgres.AILMENTS),
+        ("MySQL and MariaDB", binlog.AILMENTS),
+        ("Everywhere: the ledger, rights, Kafka", doctor.AILMENTS),
+    ):
+        yield f"### {heading}"
+        yield ""
+        yield "| finding | severity | what happens with it | what mends it | managed services |"
+        yield "|---|---|---|---|---|"
+        for name, one in catalogue.items():
+            texts = (one.means, _named(one.remedy), _named(one.managed) or "-")
+            cells = (f"`{name}`", one.severity.value, *texts)
+            yield f"| {' | '.join(cell.replace('|', '&#124;') for cell in cells)} |"
+        yield ""
+
+
 PAGES: dict[str, Callable[[], Iterator[str]]] = {
     "docs/configuration.md": settings,
     "docs/commands.md": commands,
@@ -106,7 +127,20 @@ PAGES: dict[str, Callable[[], Iterator[str]]] = {
     "docs/errors.md": error_classes,
     "docs/provider.md": provider_codes,
     "docs/architecture.md": transitions,
+    "docs/doctor.md": ailments,
 }
+
+
+class _Placeholders(dict[str, str]):
+    """What stands for names that only an installation has."""
+
+    def __missing__(self, key: str) -> str:
+        return f"&lt;{key}&gt;"
+
+
+def _named(remedy: str) -> str:
+    """Return a remedy with words for the names that it leaves open."""
+    return remedy.format_map(_Placeholders(set="SET PERSIST", keep=";"))
 
 
 def _command(command: click.Command, context: click.Context) -> Iterator[str]:

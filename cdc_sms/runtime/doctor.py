@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 from cdc_sms.config.settings import Sections
 from cdc_sms.databases.business_table import BusinessTable
 from cdc_sms.databases.engine import in_transaction, open_engine
-from cdc_sms.databases.identity import known_identity, server_identifier
+from cdc_sms.databases.identity import known_identity, log_end, server_identifier
 from cdc_sms.databases.rights import missing_rights
 from cdc_sms.databases.version import VERSION_TABLE, verify
 from cdc_sms.errors import (
@@ -77,6 +77,11 @@ AILMENTS: Catalogue = {
         _E,
         "The database was restored to an earlier time, or is another server.",
         "Stop all roles; cdc-sms adopt says what becomes of messages from before.",
+    ),
+    "history-unseen": Ailment(
+        Severity.WARNING,
+        "A restored backup is not noticed: messages that were sent since could be sent again.",
+        "GRANT REPLICATION CLIENT ON *.* TO the user (MariaDB: BINLOG MONITOR).",
     ),
     "topic": Ailment(
         _E, "Records could be lost or refused: no role starts.", "cdc-sms topics, or --alter."
@@ -327,7 +332,13 @@ class Doctor:
         except NeedsPerson as error:
             finding = self._found("other-history", error.message, remedy=error.hint)
             examined.findings.append(finding)
+        if self._sections.source.kind != "postgres" and self._log_end() is None:
+            said = "The user may not ask where the log ends."
+            examined.findings.append(self._found("history-unseen", said))
         return examined
+
+    def _log_end(self) -> int | None:
+        return in_transaction(self._engine, log_end)
 
     def _mapping_of_ids(self) -> str | None:
         try:

@@ -63,7 +63,9 @@ AILMENTS: Catalogue = {
         "The log does not name columns: after an ALTER TABLE on the table, rows from before it "
         "that are not read yet stop capture (exit 4) instead of being decoded.",
         "{set} binlog_row_metadata = FULL{keep}",
-        _PARAMETERS,
+        "RDS, Aurora: in the parameter group; Cloud SQL: as a database flag, where its list has "
+        "it; Azure: it can't be changed: see that capture has read everything before an ALTER "
+        "TABLE.",
     ),
     "row-values": Ailment(
         _E,
@@ -204,8 +206,8 @@ AILMENTS: Catalogue = {
     ),
     "no-gtid": Ailment(
         _W,
-        "After a failover the position means nothing on the new primary: capture makes a new one "
-        "and captures pending rows.",
+        "After a failover the position means nothing on the new primary: capture stops, for a "
+        "person (exit 5).",
         "SET PERSIST enforce_gtid_consistency = ON; then SET PERSIST gtid_mode = OFF_PERMISSIVE; "
         "ON_PERMISSIVE; ON; one after the other.",
         "RDS, Aurora: gtid-mode and enforce_gtid_consistency in the parameter group; Azure: server "

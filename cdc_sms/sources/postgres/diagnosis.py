@@ -41,11 +41,15 @@ _BOUND = (
     "ALTER SYSTEM SET max_slot_wal_keep_size = '{size}'; SELECT pg_reload_conf(); or as much as "
     "the disk can spare: '{size}' is twice the outage at the server's average."
 )
+_BOUND_MANAGED = (
+    "RDS: in the parameter group; Cloud SQL: as a database flag, where its list has it; Azure: it "
+    "can't be changed (-1). Without it, and on Aurora: an alarm on the storage and the slot's lag."
+)
 _E, _W, _N = Severity.ERROR, Severity.WARNING, Severity.NOTE
 
 AILMENTS: Catalogue = {
     # what capture's start refuses; sentence and remedy are the inspection's
-    "old-server": Ailment(_E, "Capture does not start.", "Upgrade to PostgreSQL 14 or newer."),
+    "version": Ailment(_E, "Capture does not start.", "Upgrade to PostgreSQL 14 or newer."),
     "wal-level": Ailment(
         _E,
         "The log holds no rows: capture does not start.",
@@ -149,14 +153,14 @@ AILMENTS: Catalogue = {
         "While nobody reads, the log is kept until the disk is full, and the database stops. A "
         "lost slot heals by a snapshot of pending rows, a full disk doesn't.",
         _BOUND,
-        f"{_PARAMETERS} Where the service doesn't offer it: an alarm on its free storage.",
+        _BOUND_MANAGED,
     ),
     "short-slot": Ailment(
         _W,
         "In an outage of the given length the slot is lost; capture then makes a new one and "
         "captures pending rows by a snapshot.",
         _BOUND,
-        _PARAMETERS,
+        _BOUND_MANAGED,
     ),
     "slot-idle-timeout": Ailment(
         _W,

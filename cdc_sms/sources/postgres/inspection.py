@@ -81,7 +81,7 @@ def findings(facts: Facts, table: TableSettings, capture: CaptureSettings) -> It
     version = facts["version"] // 10_000
     if version < OLDEST_SERVER:
         yield Finding(
-            "old-server",
+            "version",
             f"The server is PostgreSQL {version}.",
             f"Capture needs PostgreSQL {OLDEST_SERVER} or newer.",
         )

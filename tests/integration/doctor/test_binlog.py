@@ -71,6 +71,21 @@ def test_nothing_is_left_in_the_database(patient: Patient, database: BinlogDatab
     assert dumps == [(0,)]
 
 
+def test_a_capture_that_runs_is_not_disturbed(patient: Patient) -> None:
+    address = f"127.0.0.1:{free_port()}"
+    role = patient.commands(
+        "capture", environment={**patient.environment, "CDC_SMS_CAPTURE__ADDRESS": address}
+    )
+    role.await_url(f"http://{address}/health/ready")
+
+    said = patient.examined()
+
+    assert errors(said) == []
+    assert set(said["measured"]) == MEASURED
+    assert role.await_url(f"http://{address}/health/ready").ok
+    assert "stream.lost" not in role.errors
+
+
 def test_a_log_that_the_server_compresses_is_read_too(
     patient: Patient, database: BinlogDatabase
 ) -> None:
