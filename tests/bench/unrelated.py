@@ -154,14 +154,14 @@ class _Traffic(threading.Thread):
         super().__init__(name="traffic", daemon=True)
         self._flow = flow
         self._per_s = per_s
-        self._stop = threading.Event()
+        self._ended = threading.Event()
         self.count = 0
 
     def run(self) -> None:
         """Insert until the end."""
         begun_s = time.monotonic()
         with self._flow.business.session(commits=True) as session:
-            while not self._stop.wait(BURST_S):
+            while not self._ended.wait(BURST_S):
                 due = int((time.monotonic() - begun_s) * self._per_s)
                 while self.count < due:
                     session.execute("INSERT INTO other (customer, note) VALUES (1, 'x')")
@@ -169,7 +169,7 @@ class _Traffic(threading.Thread):
 
     def end(self) -> None:
         """Stop, and wait for it."""
-        self._stop.set()
+        self._ended.set()
         self.join(30)
 
 
