@@ -25,6 +25,7 @@ from cdc_sms.kafka.headers import Header
 READ_TIMEOUT_S = 30.0
 _SLICE_S = 0.5
 _ALL = 2**53
+_FIRST_SPAN = 500
 _END_OF_PARTITION = KafkaError._PARTITION_EOF  # noqa: SLF001 - the library's only name for it
 
 
@@ -135,6 +136,32 @@ def offsets_at(
             p: reader.span(topic, p, each=_ALL, since=moment)[0]
             for p in reader.partitions(topic, wait_s)
         }
+
+
+def last_of_key(
+    settings: KafkaSettings, topic: str, key: bytes, *, wait_s: float
+) -> FoundRecord | None:
+    """Return the newest record of a key on a topic of one partition, however far back it lies.
+
+    It reads backwards in spans that double: others may write to the topic far more often.
+
+    Returns:
+        None where none is kept, or the newest one is a tombstone.
+
+    Raises:
+        BrokerUnavailable: no broker answers.
+        SetupError: the topic isn't there, or we may not read it.
+    """
+    first, end = bounds_of(settings, topic, wait_s=wait_s)[0]
+    span = _FIRST_SPAN
+    while end > first:
+        start = max(first, end - span)
+        records = records_between(settings, topic, {0: (start, end)})
+        last = max((r for r in records if r.key == key), key=lambda r: r.offset, default=None)
+        if last is not None:
+            return None if last.value is None else last
+        end, span = start, 2 * span
+    return None
 
 
 def records_between(

@@ -17,10 +17,9 @@ from cdc_sms.databases.identity import (
 )
 from cdc_sms.errors import NeedsPerson
 from cdc_sms.kafka.connection import cluster_id
-from cdc_sms.kafka.reading import newest_records
+from cdc_sms.kafka.reading import last_of_key
 from cdc_sms.model.identity import Identity
 
-_LATEST = 100
 _WAIT_S = 5.0
 
 
@@ -87,8 +86,6 @@ def check_history(engine: Engine, sections: Sections) -> None:
 
 def _last_heartbeat(sections: Sections) -> dict[str, Any] | None:
     """Return what the last heartbeat of our slot says; None: there is none that is kept."""
-    records = newest_records(
-        sections.kafka, sections.kafka.heartbeat, each=_LATEST, since=None, wait_s=_WAIT_S
-    )
-    ours = [r for r in records if r.key == sections.capture.slot.encode() and r.value]
-    return orjson.loads(max(ours, key=lambda r: r.offset).value or b"{}") if ours else None
+    kafka = sections.kafka
+    found = last_of_key(kafka, kafka.heartbeat, sections.capture.slot.encode(), wait_s=_WAIT_S)
+    return None if found is None else orjson.loads(found.value or b"{}")

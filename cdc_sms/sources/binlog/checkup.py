@@ -153,7 +153,7 @@ class BinlogCheckup:
                 _await_start(wire)
                 took_s = self._seen_after_s(wire, connection, server)
             except SetupError as error:
-                return _refused(error, found)
+                return self._refused(error, found)
             finally:
                 _hang_up(connection, replication)
         if took_s is None:
@@ -180,6 +180,19 @@ class BinlogCheckup:
                 return time.monotonic() - begun_s
             last = _place(packet) or last
         return None
+
+    def _refused(self, error: SetupError, found: Found) -> Examined:
+        """Say what it means that the server refused a step of the trial."""
+        cause = error.__cause__
+        code = cause.args[0] if isinstance(cause, pymysql.Error) else None
+        if code in _DENIED:
+            return Examined(left_out=["The log was not tried: the user may not write its mark."])
+        # we are logged in: what is refused is to be a replica
+        if code == ER.ACCESS_DENIED_ERROR or "REPLICATION" in error.message:
+            if self._capture.reader == "debezium":
+                return Examined(left_out=["The log was not tried: only the connector's user may."])
+            return Examined([found("replication-right", "The user may not read the log.")])
+        return Examined([found("log-unreadable", error.message, remedy=error.hint)])
 
     def _commit_mark(self, connection: Connection, name: str) -> float:
         """Write the mark, and return when its commit began."""
@@ -289,18 +302,6 @@ def _stream(replication: Connection, server: Server, end: End) -> Wire:
     register(replication, server_id)
     position = BinlogPosition(server=server.identity, file=end.file, offset=end.offset)
     return dump(replication, server, position, server_id=server_id)
-
-
-def _refused(error: SetupError, found: Found) -> Examined:
-    """Say what it means that the server refused a step of the trial."""
-    cause = error.__cause__
-    code = cause.args[0] if isinstance(cause, pymysql.Error) else None
-    if code in _DENIED:
-        return Examined(left_out=["The log was not tried: the user may not write its mark."])
-    # we are logged in: what is refused is to be a replica
-    if code == ER.ACCESS_DENIED_ERROR or "REPLICATION" in error.message:
-        return Examined([found("replication-right", "The user may not read the log.")])
-    return Examined([found("log-unreadable", error.message, remedy=error.hint)])
 
 
 def _hang_up(connection: Connection, replication: Connection) -> None:

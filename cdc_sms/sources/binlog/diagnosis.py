@@ -20,6 +20,9 @@ TESTED: Mapping[Kind, Sequence[tuple[int, int]]] = {
 LARGE_TABLE_ROWS = 1_000_000
 """From so many rows on a snapshot without an index is told."""
 
+OURS_ALONE = frozenset({"replication-right", "status-right", "no-heartbeat-table"})
+"""What Debezium's connector doesn't need: it beats by itself, and its user's rights are its own."""
+
 Found = Callable[..., Finding]
 
 _PARAMETERS = (
@@ -372,8 +375,7 @@ def judge(facts: Facts, asked: Asked) -> Iterator[Finding]:
     found = finder_for(facts, asked)
     by_debezium = asked.capture.reader == "debezium"
     for finding in findings(facts.inspected, asked.table, asked.capture):
-        # what the connector's user may, only that user can be asked; it beats by itself
-        if by_debezium and finding.name in ("replication-right", "no-heartbeat-table"):
+        if by_debezium and finding.name in OURS_ALONE:
             continue
         if finding.name in AILMENTS:
             yield found(finding.name, finding.said)

@@ -8,6 +8,12 @@ from support.fixtures.binlog_databases import BinlogDatabase
 from support.patient import MEASURED, Patient, connection_of, errors
 from support.servers.machine import free_port
 
+from cdc_sms.config.settings import SourceSettings
+from cdc_sms.sources.binlog.connection import close, connect
+from cdc_sms.sources.binlog.position import BinlogPosition
+from cdc_sms.sources.binlog.replica import dump, register
+from cdc_sms.sources.binlog.server import describe, end_of_log
+
 Admit = Callable[..., Patient]
 
 CREATE = """
@@ -63,12 +69,8 @@ def test_nothing_is_left_in_the_database(patient: Patient, database: BinlogDatab
     assert database.execute("SELECT count(*) FROM cdc_sms_heartbeat") == [(0,)]
     assert database.execute("SELECT count(*) FROM cdc_sms_control") == [(0,)]
     assert database.execute("SELECT count(*) FROM sms") == [(0,)]
-    dumps = database.execute(
-        "SELECT count(*) FROM information_schema.PROCESSLIST"
-        " WHERE COMMAND LIKE 'Binlog Dump%%' AND DB = %s",
-        database.name,
-    )
-    assert dumps == [(0,)]
+    sessions = database.execute("SHOW PROCESSLIST")
+    assert [one for one in sessions if one[3] == database.name and "Dump" in one[4]] == []
 
 
 def test_a_capture_that_runs_is_not_disturbed(patient: Patient) -> None:
@@ -125,6 +127,29 @@ def test_the_servers_own_id_is_a_clash(patient: Patient, database: BinlogDatabas
     [found] = patient.findings("server-id-clash", changes={"CDC_SMS_CAPTURE__SERVER_ID": str(own)})
 
     assert "leave it out" in found["remedy"]
+
+
+def test_a_replica_of_captures_id_is_a_clash(patient: Patient, database: BinlogDatabase) -> None:
+    source = SourceSettings.model_validate(
+        {"dsn": database.dsn, "password": database.server.password}
+    )
+    replica, number = connect(source), free_port() + 1_000_000
+    try:
+        server = describe(replica)
+        end = end_of_log(replica, server)
+        assert end is not None
+        register(replica, number)
+        position = BinlogPosition(server.identity, end.file, end.offset)
+        dump(replica, server, position, server_id=number)
+
+        [found] = patient.findings(
+            "server-id-clash", changes={"CDC_SMS_CAPTURE__SERVER_ID": str(number)}
+        )
+    finally:
+        database.execute(f"KILL {replica.thread_id()}")  # type: ignore[no-untyped-call]
+        close(replica)
+
+    assert f"A replica of the server has the server_id {number}" in found["said"]
 
 
 def test_a_table_without_transactions_is_found(patient: Patient, database: BinlogDatabase) -> None:

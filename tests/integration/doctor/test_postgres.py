@@ -235,6 +235,17 @@ def test_a_server_that_is_away_ends_it_with_6_and_the_other_one_is_examined(
     assert "produce_to_consumed_ms" in said["measured"]
 
 
+def test_a_broker_that_is_away_ends_it_with_6_and_the_database_is_examined(
+    patient: Patient,
+) -> None:
+    away = {"CDC_SMS_KAFKA__BOOTSTRAP_SERVERS": f"127.0.0.1:{free_port()}"}
+
+    said = patient.examined("--wait", "0", expect=6, changes=away)
+
+    assert [one["name"] for one in errors(said)] == ["unreachable"]
+    assert set(said["measured"]) == {"commit_to_seen_ms"}
+
+
 def test_no_secret_is_printed(
     patient: Patient, postgres_database: PostgresDatabase, user: tuple[str, str]
 ) -> None:
