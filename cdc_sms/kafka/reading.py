@@ -141,7 +141,7 @@ def offsets_at(
 def last_of_key(
     settings: KafkaSettings, topic: str, key: bytes, *, wait_s: float
 ) -> FoundRecord | None:
-    """Return the newest record of a key on a topic of one partition, however far back it lies.
+    """Return the newest record of a key, however far back it lies.
 
     It reads backwards in spans that double: others may write to the topic far more often.
 
@@ -152,15 +152,17 @@ def last_of_key(
         BrokerUnavailable: no broker answers.
         SetupError: the topic isn't there, or we may not read it.
     """
-    first, end = bounds_of(settings, topic, wait_s=wait_s)[0]
+    bounds = bounds_of(settings, topic, wait_s=wait_s)
+    ends = {partition: end for partition, (_, end) in bounds.items()}
     span = _FIRST_SPAN
-    while end > first:
-        start = max(first, end - span)
-        records = records_between(settings, topic, {0: (start, end)})
-        last = max((r for r in records if r.key == key), key=lambda r: r.offset, default=None)
-        if last is not None:
+    while any(ends[p] > first for p, (first, _) in bounds.items()):
+        spans = {p: (max(first, ends[p] - span), ends[p]) for p, (first, _) in bounds.items()}
+        ours = [r for r in records_between(settings, topic, spans) if r.key == key]
+        if ours:  # a key lies on one partition
+            last = max(ours, key=lambda record: record.offset)
             return None if last.value is None else last
-        end, span = start, 2 * span
+        ends = {partition: start for partition, (start, _) in spans.items()}
+        span *= 2
     return None
 
 
