@@ -1,6 +1,6 @@
 """What every source promises; a test class for each inherits these and says how to reach it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 import pytest
@@ -20,6 +20,10 @@ class Business(Protocol):
 
     def execute(self, statement: str) -> None:
         """Run statements in one transaction, which they may end."""
+        ...
+
+    def insert(self, ids: Iterable[int], body: str = "hello") -> None:
+        """Insert pending rows with these ids in one transaction."""
         ...
 
     def write_elsewhere(self) -> None:
@@ -122,9 +126,7 @@ class SourcePromises:
 
     def test_a_transaction_has_no_position_before_its_last_row(self, business: Business) -> None:
         log = business.source().acquire(Start.NEW_STREAM)
-        business.execute(
-            "INSERT INTO sms (id, body) SELECT i, repeat('x', 200) FROM generate_series(1, 5000) i"
-        )
+        business.insert(range(1, 5001), "x" * 200)
 
         batches: list[Batch] = []
 
@@ -173,7 +175,7 @@ class SourcePromises:
         log.close()
 
     def test_a_snapshot_that_was_cut_short_can_be_repeated(self, business: Business) -> None:
-        business.execute("INSERT INTO sms (id) SELECT i FROM generate_series(1, 3000) i")
+        business.insert(range(1, 3001))
         log = business.source().acquire(Start.NEW_SNAPSHOT)
         read_until(log, lambda batch: bool(batch.rows))
         log.close()
@@ -185,11 +187,13 @@ class SourcePromises:
         again.close()
 
     def test_snapshot_and_stream_write_a_row_alike(self, business: Business) -> None:
-        odd = "E'tab\\t feed\\n back\\\\slash \\b\\f\\r\\v \\\\N zażółć 😀'"
-        business.execute(f"INSERT INTO sms (id, body) VALUES (1, {odd}), (2, '')")
+        odd = "tab\t feed\n back\\slash \b\f\r\v \\N 'quote' zażółć 😀"
+        business.insert([1], odd)
+        business.insert([2], "")
         log = business.source().acquire(Start.NEW_SNAPSHOT)
 
-        business.execute(f"INSERT INTO sms (id, body) VALUES (3, {odd}), (4, '')")
+        business.insert([3], odd)
+        business.insert([4], "")
         batch = read_until(log, lambda batch: len(batch.rows) >= 4)
 
         one, two, three, four = (list(row.values)[1:] for row in batch.rows)

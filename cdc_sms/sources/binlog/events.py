@@ -59,6 +59,15 @@ def header(data: bytes, at: int) -> Header:
     return Header(*_HEADER.unpack_from(data, at))
 
 
+_SIZE_AND_END = struct.Struct("<II")
+
+
+def place(data: bytes, at: int) -> int:
+    """Return where in its file an event begins."""
+    size, end = _SIZE_AND_END.unpack_from(data, at + 9)
+    return int(end - size)
+
+
 class Rotation(NamedTuple):
     """Where the log goes on."""
 
@@ -146,24 +155,22 @@ class Gtid(NamedTuple):
 GTID_BYTES = 49
 """As much of a GTID event, behind its header, as holds what is read from it."""
 
-_COMMIT_TIMESTAMP_AT = 42
-_TIMESTAMP_BITS = 55
+_STAMP = (1 << 55) - 1
+"""The bits of the time; the one above says that another time follows."""
 
 
-def gtid(body: bytes) -> Gtid:
+def numbered(body: bytes) -> tuple[bytes, int, int | None]:
     """Read GTID or, where the server numbers nothing, ANONYMOUS_GTID.
 
     Args:
-        body: the first bytes behind the header.
+        body: its first bytes behind the header.
+
+    Returns:
+        The server's UUID, the transaction's number, and when it was committed, in microseconds
+        since 1970; None where an older server doesn't say.
     """
-    stamped = body[_COMMIT_TIMESTAMP_AT : _COMMIT_TIMESTAMP_AT + 7]
-    committed = int.from_bytes(stamped, "little") & (1 << _TIMESTAMP_BITS) - 1
-    return Gtid(
-        UUID(bytes=bytes(body[1:17])),
-        "",
-        _U64.unpack_from(body, 17)[0],
-        committed if len(stamped) == 7 and committed else None,
-    )
+    committed_us = int.from_bytes(body[42:49], "little") & _STAMP
+    return body[1:17], int.from_bytes(body[17:25], "little"), committed_us or None
 
 
 def tagged_gtid(body: bytes) -> Gtid:
@@ -240,8 +247,9 @@ class MariadbGtid(NamedTuple):
         return f"{self.domain}-{self.server_id}-{self.number}"
 
 
-STANDALONE = 1
-"""A flag of MariaDB's: the transaction is one event, and nothing says that it ends."""
+STANDALONE, PREPARED = 1, 64
+"""Flags of MariaDB's: the transaction is one event, and nothing says that it ends; it is a
+distributed one that is prepared, not committed."""
 
 _MARIADB = struct.Struct("<QIB")
 MARIADB_GTID_BYTES = HEADER_BYTES + _MARIADB.size
@@ -255,6 +263,34 @@ def mariadb_gtid(event: bytes) -> MariadbGtid:
     """
     number, domain, flags = _MARIADB.unpack_from(event, HEADER_BYTES)
     return MariadbGtid(domain, _U32.unpack_from(event, 5)[0], number, flags)
+
+
+class Prepared(NamedTuple):
+    """What XA_PREPARE says: which distributed transaction, and whether that is all of it.
+
+    Attributes:
+        in_one_phase: it is committed as well.
+        xid: its id as the servers write it in statements, without blanks.
+    """
+
+    in_one_phase: bool
+    xid: str
+
+
+_XA_PREPARE = struct.Struct("<BIII")
+
+
+def prepared(data: bytes, at: int) -> Prepared:
+    """Read XA_PREPARE.
+
+    Source: MySQL source, ``control_events.h``, ``XA_prepare_event``.
+    """
+    body = at + HEADER_BYTES
+    one_phase, format_id, global_bytes, branch_bytes = _XA_PREPARE.unpack_from(data, body)
+    begin = body + _XA_PREPARE.size
+    middle = begin + global_bytes
+    branch = data[middle : middle + branch_bytes].hex()
+    return Prepared(bool(one_phase), f"X'{data[begin:middle].hex()}',X'{branch}',{format_id}")
 
 
 class Payload(NamedTuple):

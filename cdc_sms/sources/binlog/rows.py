@@ -16,6 +16,13 @@ from cdc_sms.sources.binlog.row import RowDecoder, row_decoder
 
 _ABSENT = Undecodable(b"")
 
+_ONE_BYTE = 251
+"""Smaller numbers are encoded in one byte."""
+
+
+def _long(count: int) -> bytes:
+    return b"\xfc" + count.to_bytes(2, "little")
+
 
 class _Layout(NamedTuple):
     """Which columns are in an image.
@@ -55,17 +62,17 @@ class Images:
         self._mariadb = mariadb
         self._captured = CapturedTable(schema, table, tuple(c.name for c in columns), key)
         self._layouts: dict[bytes, _Layout] = {}
+        self._count = len(columns).to_bytes(1) if len(columns) < _ONE_BYTE else _long(len(columns))
+        self._count_bytes = len(self._count)
+        self._bitmap_bytes = (len(columns) + 7) // 8
 
-    def header_end(self, data: bytes, begin: int, *, is_update: bool) -> int:
-        """Return where the bitmaps of the columns that are present end, and the rows begin.
+    def head_bytes(self, *, is_update: bool) -> int:
+        """Return the size of what stands before the rows: their number of columns, and bitmaps.
 
         Args:
-            data: holds an event of rows.
-            begin: where the number of columns stands.
             is_update: whether there are two images a row.
         """
-        _count, at = length_encoded(data, begin)
-        return at + (2 if is_update else 1) * self._bitmap_bytes
+        return self._count_bytes + (2 if is_update else 1) * self._bitmap_bytes
 
     def inserted(
         self,
@@ -89,8 +96,9 @@ class Images:
         Raises:
             LogDecodeError: the event isn't what the table's description says.
         """
-        at = self.header_end(data, begin, is_update=False)
-        decode, places = self._layout(data, begin, at - self._bitmap_bytes)
+        at = begin + self._count_bytes
+        decode, places = self._layout(data, begin, at)
+        at += self._bitmap_bytes
         captured, create = self._captured, Operation.CREATE
         ordinal = 0
         while at < end:
@@ -111,9 +119,10 @@ class Images:
         target: list[CapturedRow],
     ) -> None:
         """Read the rows of an update, before and after; see :meth:`inserted`."""
-        at = self.header_end(data, begin, is_update=True)
-        former = self._layout(data, begin, at - 2 * self._bitmap_bytes)
-        latter = self._layout(data, begin, at - self._bitmap_bytes)
+        at = begin + self._count_bytes
+        former = self._layout(data, begin, at)
+        latter = self._layout(data, begin, at + self._bitmap_bytes)
+        at += 2 * self._bitmap_bytes
         ordinal = 0
         while at < end:
             before, at = former.decode(data, at)
@@ -132,13 +141,9 @@ class Images:
             ordinal += 1
         self._ends_at(at, end)
 
-    @property
-    def _bitmap_bytes(self) -> int:
-        return (len(self._columns) + 7) // 8
-
     def _layout(self, data: bytes, begin: int, bitmap_at: int) -> _Layout:
-        count, _end = length_encoded(data, begin)
-        if count != len(self._columns):
+        if not data.startswith(self._count, begin):
+            count, _end = length_encoded(data, begin)
             raise LogDecodeError(
                 f"An event holds rows of {count} columns, and its table has {len(self._columns)}.",
                 hint="Report it with the server's version.",

@@ -49,8 +49,8 @@ NAP_S = 0.001
 BUSY_S = 0.002
 """Traffic that comes closer together than this is left to collect; seconds."""
 
-BUSY_BYTES = 1 << 15
-"""Unless so much is there at once."""
+BUSY_BYTES = 1 << 13
+"""Unless so much is there at once; TLS gives no more than 16 KiB."""
 
 
 class BinlogSource:
@@ -132,6 +132,9 @@ class BinlogSource:
                 charsets=servers.charsets(queries, server),
             )
             if start in (Start.NEW_SNAPSHOT, Start.NEW_STREAM):
+                with suppress(LogDecodeError):  # it is being changed: looked up when rows come
+                    table = reading.look_up(position.file, position.offset, certainly=True)
+                    position = position.moved(table=table)
                 self._positions.save(position.to_text())
                 facts = {"file": position.file, "offset": position.offset}
                 logger.info("position.created", extra=facts)
@@ -255,7 +258,7 @@ class _Reading:
         )
         return wire, stream, thread_of(connection)
 
-    def look_up(self, file: str, offset: int, certainly: bool) -> Dictionary | None:  # noqa: FBT001
+    def look_up(self, file: str, offset: int, *, certainly: bool) -> Dictionary | None:
         """Read the table's present columns; see :data:`~cdc_sms.sources.binlog.stream.Lookup`."""
         watched = self.watched
         with ExitStack() as opened:
@@ -446,7 +449,8 @@ class BinlogLog:
         file, offset = self._begin_at.file, self._begin_at.offset
         if stream is not None:
             file, offset = stream.file, stream.offset
-        self._watch.tick(now_s, file=file, offset=offset)
+        is_silent = now_s - self._heard_s > SILENCE_S / 2
+        self._watch.tick(now_s, file=file, offset=offset, is_silent=is_silent)
         self._save_if_due()
 
     def _save_if_due(self) -> None:

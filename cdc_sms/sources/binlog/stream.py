@@ -10,9 +10,9 @@ Source: MySQL source documentation, "Replication Protocol", "Binary Log Event"; 
 
 import struct
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NoReturn, cast
+from typing import NoReturn, Protocol, cast
 from uuid import UUID
 
 from pymysqlreplication.constants import BINLOG
@@ -104,6 +104,7 @@ _ACTS = _acts()
 _PACKET = struct.Struct("<IBIB")
 """Length and number of a packet, its first byte, the event's time and its type."""
 _U32 = struct.Struct("<I")
+_TIME_AND_SERVER = struct.Struct("<IBI")
 _PACKET_BYTES = 4
 _EVENT_AT = 5
 """Where an event begins in its packet: behind the packet's header and a byte that says OK."""
@@ -134,9 +135,21 @@ class Watched:
     reads_updates: bool
 
 
-Lookup = Callable[[str, int, bool], Dictionary | None]
-"""Asked for the table as it is in the dictionary now: file and offset of where it is wanted, and
-whether that must hold for the rows there. It raises LogDecodeError where that isn't known."""
+class Lookup(Protocol):
+    """Asks for the table as it is in the dictionary now."""
+
+    def __call__(self, file: str, offset: int, *, certainly: bool) -> Dictionary | None:
+        """Return the table; None: it is gone.
+
+        Args:
+            file: where in the log it is wanted.
+            offset: in the file.
+            certainly: what it returns must hold for the rows there.
+
+        Raises:
+            LogDecodeError: it isn't known what held there.
+        """
+        ...
 
 
 class Stream:
@@ -191,8 +204,9 @@ class Stream:
         self._transaction: BinlogTransaction | None = None
         self._mapped: dict[bytes, Images | None] = {}
         self._beats = False
-        self._xid: str | None = None
+        self._is_held = False
         self._xa_rows: list[CapturedRow] = []
+        self._names: dict[bytes, str] = {}
         # those that were read since the last mark
         self._run: list[bytes | events.Gtid] = []
         # distributed transactions that are prepared
@@ -329,6 +343,8 @@ class Stream:
             elif act == _MARIADB_GTID:
                 gtid = data[at + 5 : at + 37]
                 is_open = not data[at + 36] & events.STANDALONE
+                if data[at + 36] & events.PREPARED:
+                    self._is_held = True
             elif act == _QUERY and data.startswith(b"BEGIN", following - begin_at):
                 is_open = True
                 self._thread = data[at + 24 : at + 28]
@@ -450,7 +466,7 @@ class Stream:
         act = _ACTS[kind]
         if act == _ROWS:
             if position is None:
-                position = self._position_of(data, at)
+                position = events.place(data, at)
             self._rows(kind, data, at, end, batch, position)
         elif act == _TABLE_MAP:
             if data.startswith(self._signatures, at + 27):
@@ -467,10 +483,6 @@ class Stream:
         elif act == _UNKNOWN and not events.header(data, at).flags & events.IGNORABLE:
             self._fail(f"an event of type {kind} is not known")
 
-    def _position_of(self, data: bytes, at: int) -> int:
-        found = events.header(data, at)
-        return found.end - found.size
-
     def _other(self, kind: int, data: bytes, at: int, end: int, batch: Batch) -> None:
         match kind:
             case BINLOG.ROTATE_EVENT:
@@ -478,7 +490,7 @@ class Stream:
             case BINLOG.FORMAT_DESCRIPTION_EVENT:
                 self._begin_file(data, at, end + self._checksum)
             case BINLOG.XA_PREPARE_EVENT:
-                self._prepare(data, at, batch, in_one_phase=bool(data[at + events.HEADER_BYTES]))
+                self._prepare(events.prepared(data, at), data, at, batch)
             case BINLOG.EXECUTE_LOAD_QUERY_EVENT:
                 self._statement(events.query(data, at, end, extra=_LOAD_BYTES), data, at, batch)
             case events.MARIADB_QUERY_COMPRESSED:
@@ -528,7 +540,8 @@ class Stream:
             place = coordinate(self._file, self._offset if offset is None else offset)
             batch.heartbeat = Heartbeat(position=place, server=self._server, history=0)
         self._mapped.clear()
-        self._transaction = self._thread = self._xid = None
+        self._transaction = self._thread = None
+        self._is_held = False
 
     def _statement(self, query: events.Query, data: bytes, at: int, batch: Batch) -> None:
         statement = self._reader.read(query.database, query.text)
@@ -540,7 +553,7 @@ class Stream:
             case Meaning.XA_BEGINS:
                 self._is_open = True
                 self._thread = _U32.pack(query.thread)
-                self._xid = statement.xid
+                self._is_held = True
                 return
             case Meaning.WRITES_TABLE:
                 self._lose(
@@ -554,20 +567,22 @@ class Stream:
                 self._images.clear()
             case Meaning.XA_COMMITS | Meaning.XA_ROLLS_BACK:
                 self._finish(statement, data, at, batch)
-            case Meaning.NOTHING | Meaning.ENDS:
+                self._is_open = False
+            case Meaning.ENDS:
+                self._is_open = False
+            case Meaning.NOTHING:
                 pass
-        if statement.meaning is Meaning.ENDS or not self._is_open:
+        if not self._is_open:
             self._end_at(data, at, batch)
 
-    def _prepare(self, data: bytes, at: int, batch: Batch, *, in_one_phase: bool) -> None:
+    def _prepare(self, found: events.Prepared, data: bytes, at: int, batch: Batch) -> None:
         rows, self._xa_rows = self._xa_rows, []
-        xid = self._xid or ""
-        if in_one_phase:
+        if found.in_one_phase:
             batch.rows.extend(rows)
         elif rows:
-            self._held[xid] = rows
+            self._held[found.xid] = rows
         else:
-            self._prepared[xid] = None
+            self._prepared[found.xid] = None
         self._end_at(data, at, batch)
 
     def _finish(self, statement: Statement, data: bytes, at: int, batch: Batch) -> None:
@@ -584,17 +599,33 @@ class Stream:
     def _transaction_of(self, data: bytes, at: int) -> BinlogTransaction:
         """Return the transaction that the event at ``at`` belongs to."""
         if self._transaction is None:
-            found = events.header(data, at)
-            gtid, committed_us = _read(self._gtid)
+            timestamp, _kind, server_id = _TIME_AND_SERVER.unpack_from(data, at)
+            gtid, committed_us = self._named()
             thread = self._thread
             self._transaction = BinlogTransaction(
-                file=self._file,
-                gtid=gtid,
-                server_id=found.server_id,
-                committed_us=committed_us or found.timestamp * 1_000_000,
-                thread=None if thread is None else _U32.unpack(thread)[0],
+                self._file,
+                gtid,
+                server_id,
+                committed_us or timestamp * 1_000_000,
+                None if thread is None else _U32.unpack(thread)[0],
             )
         return self._transaction
+
+    def _named(self) -> tuple[str | None, int | None]:
+        """Return the transaction's id as Debezium writes it, and when it was committed."""
+        gtid = self._gtid
+        if gtid is None:
+            return None, None
+        if isinstance(gtid, events.Gtid):
+            tag = f"{gtid.tag}:" if gtid.tag else ""
+            return f"{gtid.uuid}:{tag}{gtid.number}", gtid.committed_us
+        if len(gtid) == events.MARIADB_GTID_BYTES:
+            return str(events.mariadb_gtid(gtid)), None
+        raw, number, committed_us = events.numbered(gtid)
+        name = self._names.get(raw)
+        if name is None:
+            name = self._names[raw] = f"{UUID(bytes=raw)}:"
+        return f"{name}{number}" if number else None, committed_us
 
     # rows
 
@@ -607,7 +638,7 @@ class Stream:
         content = data[at + 27 + len(self._signature) : end]
         images = self._images.get(content)
         if images is None:
-            place = self._position_of(data, at) if position is None else position
+            place = events.place(data, at) if position is None else position
             images = self._images[content] = self._describe(content, place)
         self._mapped[table_id] = images
 
@@ -633,7 +664,7 @@ class Stream:
         return Images(*names, columns, key, mariadb=self._mariadb)
 
     def _look_up(self, place: int, *, certainly: bool) -> Dictionary | None:
-        self._table = self._lookup(self._file, place, certainly)
+        self._table = self._lookup(self._file, place, certainly=certainly)
         return self._table
 
     def _rows(self, kind: int, data: bytes, at: int, end: int, batch: Batch, position: int) -> None:
@@ -653,16 +684,16 @@ class Stream:
                 hint="SET GLOBAL binlog_row_value_options = '';",
             )
         self._check(data, at, end)
+        transaction = self._transaction or self._transaction_of(data, at)
+        self.committed_us = transaction.committed_us
         begin = at + 27
         if kind in _WITH_EXTRA:
             begin += int.from_bytes(data[begin : begin + 2], "little")
         if kind in _COMPRESSED:
-            header_end = images.header_end(data, begin, is_update=is_update)
+            header_end = begin + images.head_bytes(is_update=is_update)
             data = data[begin:header_end] + events.uncompressed(data[header_end:end])
             begin, end = 0, len(data)
-        transaction = self._transaction or self._transaction_of(data, at)
-        self.committed_us = transaction.committed_us
-        target = batch.rows if self._xid is None else self._xa_rows
+        target = self._xa_rows if self._is_held else batch.rows
         if is_update:
             images.updated(data, begin, end, position, transaction, target)
         else:
@@ -693,19 +724,6 @@ CHANGED_TABLE_HINT = (
     "and start once with 'cdc-sms capture --accept-gap', which captures the pending rows and goes "
     "on from the present."
 )
-
-
-def _read(gtid: bytes | events.Gtid | None) -> tuple[str | None, int | None]:
-    """Return a transaction's id as Debezium writes it, and when it was committed."""
-    if gtid is None:
-        return None, None
-    if isinstance(gtid, bytes):
-        if len(gtid) == events.MARIADB_GTID_BYTES:
-            return str(events.mariadb_gtid(gtid)), None
-        gtid = events.gtid(gtid)
-    tag = f"{gtid.tag}:" if gtid.tag else ""
-    name = f"{gtid.uuid}:{tag}{gtid.number}" if gtid.number else None
-    return name, gtid.committed_us
 
 
 def absorb(gtids: Gtids, run: list[bytes | events.Gtid]) -> None:

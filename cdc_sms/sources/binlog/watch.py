@@ -106,12 +106,12 @@ class Watch:
         self._beat_every_s = beat_every_s
         self._beat_s: float | None = None
         self._asked_s: float | None = None
-        self._answered_s: float | None = None
+        self._looked_s = 0.0
+        self._saw_work_s = -_FRESH_S
         self._sent_s = 0.0
         self._waits_for: Callable[[Rows], None] | None = None
         self._held_until_s = 0.0
         self._sender: int | None = None
-        self._is_working = False
         self._place: tuple[str, int] = ("", 0)
         self.lag_bytes: int | None = None
 
@@ -149,13 +149,14 @@ class Watch:
         """Say whether the lock is ours for certain."""
         return now_s < self._held_until_s
 
-    def tick(self, now_s: float, *, file: str, offset: int) -> None:
+    def tick(self, now_s: float, *, file: str, offset: int, is_silent: bool) -> None:
         """Read an answer that has come, ask again when it is time to.
 
         Args:
             now_s: the present.
             file: that is being read.
             offset: in it.
+            is_silent: nothing was heard for a while of the thread that sends us the log.
 
         Raises:
             SourceUnavailable: the connection was lost, and with it the lock.
@@ -167,14 +168,16 @@ class Watch:
         elif self._asked_s is None or now_s - self._asked_s >= EVERY_S:
             self._asked_s = now_s
             self._send(now_s, "SHOW BINARY LOGS", self._take_sizes)
+        elif is_silent and now_s - self._looked_s >= EVERY_S:
+            self._looked_s = now_s
+            self._send(now_s, "SHOW PROCESSLIST", self._take_sessions)
         elif self._beat_s is None or now_s - self._beat_s >= self._beat_every_s:
             self._beat_s = now_s
             self._send(now_s, self._beat, self._take_nothing)
 
     def sees_work(self, now_s: float) -> bool:
         """Say whether the server was lately seen at work for us: then its silence is no death."""
-        fresh = self._answered_s is not None and now_s - self._answered_s <= _FRESH_S
-        return fresh and self._is_working
+        return now_s - self._saw_work_s <= _FRESH_S
 
     def close(self) -> None:
         """Close the connection, and free the lock with it."""
@@ -202,21 +205,17 @@ class Watch:
         answer, self._waits_for = self._waits_for, None
         # the session lived when it was asked, and lives so long from then on
         self._held_until_s = self._sent_s + SESSION_S - _MARGIN_S
-        self._answered_s = now_s
         assert answer is not None
         answer(rows)
 
     def _take_sizes(self, rows: Rows) -> None:
         self.lag_bytes = behind(sizes(texts(rows)), *self._place) if rows else None
-        self._send(
-            self._sent_s,
-            f"SELECT STATE FROM information_schema.PROCESSLIST WHERE ID = {self._sender or 0:d}",  # noqa: S608
-            self._take_state,
-        )
 
-    def _take_state(self, rows: Rows) -> None:
-        state = (texts(rows)[0][0] or "") if rows else ""
-        self._is_working = bool(state) and not any(words in state for words in _IDLE)
+    def _take_sessions(self, rows: Rows) -> None:
+        states = {row[0]: row[6] or "" for row in texts(rows)}
+        state = states.get(str(self._sender), "")
+        if state and not any(words in state for words in _IDLE):
+            self._saw_work_s = self._sent_s
 
     @staticmethod
     def _take_nothing(rows: Rows) -> None:

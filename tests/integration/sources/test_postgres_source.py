@@ -1,6 +1,6 @@
 """PostgreSQL keeps the promises of a source, on the oldest and the newest server at hand."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 
 import psycopg
@@ -34,6 +34,11 @@ class PostgresBusiness:
     def execute(self, statement: str) -> None:
         with psycopg.connect(self.database.dsn) as connection:
             connection.execute(statement.encode())
+
+    def insert(self, ids: Iterable[int], body: str = "hello") -> None:
+        self.database.execute(
+            "INSERT INTO sms (id, body) SELECT unnest(%s::bigint[]), %s", list(ids), body
+        )
 
     def write_elsewhere(self) -> None:
         self.database.execute("INSERT INTO other SELECT generate_series(1, 100)")

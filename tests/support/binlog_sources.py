@@ -1,0 +1,103 @@
+"""The business table of a test on MySQL or MariaDB, and the readers of its log."""
+
+from collections.abc import Iterable
+from contextlib import closing
+from dataclasses import dataclass, field
+from typing import Any
+
+from cdc_sms.config.settings import CaptureSettings, SourceSettings, TableSettings
+from cdc_sms.model.clock import SystemClock
+from cdc_sms.sources.binlog.source import BinlogSource
+from support.fixtures.binlog_databases import BinlogDatabase
+
+TABLE = """
+CREATE TABLE sms (
+    id bigint AUTO_INCREMENT PRIMARY KEY,
+    recipient varchar(20) NOT NULL DEFAULT '+48600700800',
+    body longtext,
+    status varchar(10) NOT NULL DEFAULT 'pending'
+) CHARACTER SET utf8mb4
+"""
+HEARTBEATS = """
+CREATE TABLE cdc_sms_heartbeat (
+    name varchar(63) PRIMARY KEY, beat bigint NOT NULL, written_at datetime(6) NOT NULL
+)
+"""
+
+
+@dataclass
+class KeptPositions:
+    """A reader's position, kept by the test over the readers that it starts."""
+
+    text: str | None = None
+    saved: list[str] = field(default_factory=list[str])
+
+    def load(self) -> str | None:
+        """Return what was saved last."""
+        return self.text
+
+    def save(self, position: str) -> None:
+        """Keep it."""
+        self.text = position
+        self.saved.append(position)
+
+    def forget(self) -> None:
+        """Take it back."""
+        self.text = None
+
+
+class BinlogBusiness:
+    """The table ``sms`` of a test's database."""
+
+    def __init__(self, database: BinlogDatabase, table: str = TABLE) -> None:
+        """Make the tables, one of which is another one's."""
+        self.database = database
+        self.positions = KeptPositions()
+        for statement in (table, HEARTBEATS, "CREATE TABLE other (id int, x longtext)"):
+            database.execute(statement)
+
+    def source(
+        self,
+        *,
+        through: BinlogDatabase | None = None,
+        status: str | None = "status",
+        **capture: Any,
+    ) -> BinlogSource:
+        """Return another reader of the log; ``through`` is how it reaches the database."""
+        database = through or self.database
+        columns = {"key": "id", "recipient": "recipient", "text": "body", "status": status}
+        table = {"name": f"{database.name}.sms", "columns": columns}
+        return BinlogSource(
+            source=SourceSettings.model_validate(
+                {"dsn": database.dsn, "password": database.server.password}
+            ),
+            table=TableSettings.model_validate(table),
+            capture=CaptureSettings.model_validate({"slot": self.database.name, **capture}),
+            ledger_schema=self.database.name,
+            positions=self.positions,
+            clock=SystemClock(),
+        )
+
+    def execute(self, statement: str) -> None:
+        """Run statements in one transaction, which they may end."""
+        with closing(self.database.connect(autocommit=False)) as connection:
+            with connection.cursor() as cursor:
+                for one in filter(None, (one.strip() for one in statement.split(";"))):
+                    cursor.execute(one)
+            connection.commit()
+
+    def insert(self, ids: Iterable[int], body: str = "hello") -> None:
+        """Insert pending rows with these ids in one transaction."""
+        with closing(self.database.connect(autocommit=False)) as connection:
+            with connection.cursor() as cursor:
+                rows = [(one, body) for one in ids]
+                cursor.executemany("INSERT INTO sms (id, body) VALUES (%s, %s)", rows)
+            connection.commit()
+
+    def write_elsewhere(self) -> None:
+        """Write to the log, but not to the business table."""
+        self.database.execute("INSERT INTO other (id) VALUES (1), (2), (3)")
+
+    def drop_position(self) -> None:
+        """Drop what is kept of the reader's position."""
+        self.positions.forget()
