@@ -200,6 +200,17 @@ def test_the_remedies_make_the_user_well(patient: Patient, database: BinlogDatab
     assert set(said["measured"]) == MEASURED
 
 
+def test_debezium_is_not_asked_for_our_users_right_to_the_log(
+    patient: Patient, database: BinlogDatabase
+) -> None:
+    user = database.user_with("SELECT, INSERT, UPDATE, DELETE ON {db}.*")
+
+    said = patient.examined(changes={**_as(user), "CDC_SMS_CAPTURE__READER": "debezium"})
+
+    assert errors(said) == []
+    assert any(sentence.startswith("The log was not tried") for sentence in said["left_out"])
+
+
 def test_a_server_that_is_away_ends_it_with_6(patient: Patient, database: BinlogDatabase) -> None:
     away = f"{database.server.scheme}://u@127.0.0.1:{free_port()}/shop"
 
