@@ -21,9 +21,11 @@ class Look:
         place: in its partition's assignment; a look of an earlier one is dropped.
         key: the primary key's values.
         key_text: their one text.
-        transaction_id: of a streamed insert, which a read must have seen; None where the row
-            was visible before the record was written.
+        transaction_id: of a record from the log, where the database counts its transactions:
+            a read must have seen it.
         is_snapshot: it was read from the table, not from the log, and nobody emitted it again.
+        was_visible: the row could be read before the record was written. If not, and there is
+            no transaction's id, only a read that waits for pending commits can speak for it.
         looks: how often it was looked at.
     """
 
@@ -33,6 +35,7 @@ class Look:
     key_text: str
     transaction_id: int | None
     is_snapshot: bool = False
+    was_visible: bool = True
     looks: int = field(default=0)
 
 
@@ -60,6 +63,8 @@ class Intake:
         key_columns: the primary key's columns, in order.
         status_column: None where the table has none.
         pending: the word of a row that is to be sent.
+        names_transactions: whether a record from the log must say which transaction it belongs
+            to (PostgreSQL).
     """
 
     def __init__(
@@ -69,8 +74,9 @@ class Intake:
         key_columns: Sequence[KeyColumn],
         status_column: str | None,
         pending: str,
+        names_transactions: bool,
     ) -> None:
-        self._row_keys = RowKeys(table, key_columns, status_column, pending)
+        self._row_keys = RowKeys(table, key_columns, status_column, pending, names_transactions)
 
     def read(self, record: Record, place: Place) -> Look | Skip | Undecodable:
         """Say what a record asks for."""
@@ -86,5 +92,6 @@ class Intake:
             key=found.key,
             key_text=found.key_text,
             transaction_id=found.transaction_id,
-            is_snapshot=not found.is_streamed and EMITTED not in dict(record.headers),
+            is_snapshot=found.was_visible and EMITTED not in dict(record.headers),
+            was_visible=found.was_visible,
         )

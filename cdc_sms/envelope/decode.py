@@ -2,11 +2,13 @@
 
 Pure. Accepted are key and value in JSON, each with or without the schema wrapper; the envelope
 (``before``, ``after``, ``source``, ``op``) or, unwrapped, the row with ``__op`` beside its
-columns; and tombstones. The row's columns stay JSON values: what a key's column means is decided
-by the type of the business table's column (``model/encodings.py``).
+columns; and tombstones. What Debezium says of itself (heartbeats, transactions' begin and end,
+changes of the schema) is known, and belongs to no row. The row's columns stay JSON values: what a
+key's column means is decided by the type of the business table's column
+(``model/encodings.py``).
 
-Source: Debezium's documentation, "Data change events" of each connector and "New Record State
-Extraction".
+Source: Debezium's documentation, "Data change events" of each connector, "Transaction metadata"
+and "New Record State Extraction".
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,6 +26,17 @@ _OPERATIONS: Mapping[object, Operation] = {
 _KEYLESS = frozenset({"t", "m"})
 """Truncate and logical decoding message: Debezium's records that belong to no row."""
 
+_LETTERS = tuple("crudtm")
+
+_SOURCE_FIELDS = (
+    *("txId", "ts_ms", "ts_us", "ts_ns", "connector", "name", "version", "snapshot", "sequence"),
+    *("db", "schema", "table", "lsn", "file", "pos", "gtid", "server_id", "scn", "commit_lsn"),
+)
+"""Fields of ``source`` that people add to unwrapped rows."""
+
+_OUR_TABLES = "cdc_sms_"
+"""What the ledger's tables begin with; a heartbeat or a signal may be a row of one of them."""
+
 _DECIMAL = "org.apache.kafka.connect.data.Decimal"
 
 
@@ -40,9 +53,16 @@ class Tombstone:
     key_types: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A record that belongs to no row of the business table; ``what`` is from a closed set."""
+
+    what: str
+
+
 def decode(
     key: bytes | None, value: bytes | None, headers: Sequence[tuple[str, bytes]]
-) -> ChangeEvent | Tombstone:
+) -> ChangeEvent | Tombstone | Notice:
     """Read a record of the outbox.
 
     Args:
@@ -62,9 +82,25 @@ def decode(
         return Tombstone(columns, types)
     if not isinstance(body, dict):
         raise _no_change_event("The value is no object")
+    if (what := _notice(columns, body)) is not None:
+        return Notice(what)
     if "__op" not in body and "op" in body and ("after" in body or "source" in body):
         return _enveloped(columns, types, body)
     return _unwrapped(columns, types, body, headers)
+
+
+def _notice(key: Mapping[str, object], body: Mapping[str, object]) -> str | None:
+    """Say what Debezium tells of itself, where a connector's topics were all routed to one."""
+    if key.keys() == {"serverName"} and body.keys() == {"ts_ms"}:
+        return "heartbeat"
+    if (
+        body.get("status") in {"BEGIN", "END"}
+        and {"event_count", "data_collections"} <= body.keys()
+    ):
+        return "transaction"
+    if key.keys() == {"databaseName"} and "ddl" in body:
+        return "schema_change"
+    return None
 
 
 def _keyless(body: object) -> ChangeEvent:
@@ -136,14 +172,18 @@ def _scale(entry: Mapping[str, object]) -> object:
 
 def _enveloped(
     columns: Mapping[str, object], types: Mapping[str, str], body: Mapping[str, object]
-) -> ChangeEvent:
+) -> ChangeEvent | Notice:
     source = body.get("source")
+    if not isinstance(source, dict):
+        source = {}
+    if _is_ours(source.get("table")):
+        return Notice("own_table")
     return _event(
         columns,
         types,
         letter=body["op"],
         after=body.get("after"),
-        transaction=source.get("txId") if isinstance(source, dict) else None,
+        transaction=source.get("txId"),
     )
 
 
@@ -152,27 +192,63 @@ def _unwrapped(
     types: Mapping[str, str],
     body: Mapping[str, object],
     headers: Sequence[tuple[str, bytes]],
-) -> ChangeEvent:
+) -> ChangeEvent | Notice:
     """Read a row that ``ExtractNewRecordState`` left of an envelope.
 
     What it adds goes to the value or to the headers, as configured (``add.fields``,
-    ``add.headers``). Without the operation it can't be told an insert from a delete that was
-    rewritten; without the transaction, whether an insert can be seen yet.
+    ``add.headers``), before each name a prefix. Without the operation it can't be told an insert
+    from a delete that was rewritten.
     """
-    added = {name: _header_value(value) for name, value in headers if name.startswith("__")}
-    added.update({name: value for name, value in body.items() if name.startswith("__")})
-    if "__op" not in added:
+    told = {name: _header_value(value) for name, value in headers}
+    in_value = _prefix(body)
+    added = {**_added(told, _prefix(told)), **_added(body, in_value)}
+    if "op" not in added:
+        if "specversion" in body:
+            raise EnvelopeError(
+                "The value is a CloudEvent.",
+                hint="Set value.converter=org.apache.kafka.connect.json.JsonConverter.",
+            )
         raise _no_change_event("The value has neither op nor __op")
-    event = _event(
+    if _is_ours(added.get("source_table", added.get("table"))):
+        return Notice("own_table")
+    return _event(
         columns,
         types,
-        letter=added["__op"],
-        after={name: value for name, value in body.items() if not name.startswith("__")},
-        transaction=added.get("__source_txId", added.get("__txId")),
+        letter=added["op"],
+        after={n: v for n, v in body.items() if not (in_value and n.startswith(in_value))},
+        transaction=added.get("source_txId", added.get("txId")),
     )
-    if event.operation is Operation.CREATE and event.transaction_id is None:
-        raise _no_change_event("The unwrapped value has no __source_txId")
-    return event
+
+
+def _prefix(names: Mapping[str, object]) -> str:
+    """Return what stands before each name that the transform added; two underscores by default.
+
+    Another one is known by an operation under it: where the prefix is of signs only, or another
+    of the source's fields is there as well. A business column that ends in "op" has neither.
+    """
+    if "__op" in names:
+        return "__"
+    found = [
+        name.removesuffix("op")
+        for name, value in names.items()
+        if name.endswith("op") and value in _LETTERS and _is_prefix(name.removesuffix("op"), names)
+    ]
+    return found[0] if len(found) == 1 else "__"
+
+
+def _is_prefix(prefix: str, names: Mapping[str, object]) -> bool:
+    is_of_signs = prefix != "" and not any(sign.isalnum() for sign in prefix)
+    return is_of_signs or any(f"{prefix}source_{field}" in names for field in _SOURCE_FIELDS)
+
+
+def _added(names: Mapping[str, object], prefix: str) -> Mapping[str, object]:
+    return {
+        name.removeprefix(prefix): value for name, value in names.items() if name.startswith(prefix)
+    }
+
+
+def _is_ours(table: object) -> bool:
+    return isinstance(table, str) and table.lower().startswith(_OUR_TABLES)
 
 
 def _header_value(value: bytes) -> object:
@@ -218,6 +294,6 @@ def _no_change_event(reason: str) -> EnvelopeError:
         f"{reason}: it is no change event.",
         hint=(
             "Use the connector's configuration in debezium/; with ExtractNewRecordState "
-            "set add.fields=op,source.txId."
+            "set add.fields=op,source.txId (on PostgreSQL; op elsewhere)."
         ),
     )

@@ -4,10 +4,10 @@ A record says only: look at the row with this key. Of its value, the operation, 
 transaction's id and the status word matter; no other column may stop it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from cdc_sms.envelope.decode import Tombstone, decode
+from cdc_sms.envelope.decode import Notice, Tombstone, decode
 from cdc_sms.errors import EnvelopeError
 from cdc_sms.model.business_row import Key
 from cdc_sms.model.change_event import ChangeEvent, Operation
@@ -22,18 +22,15 @@ class RowKey:
     Attributes:
         key: the primary key's values.
         key_text: their one text.
-        transaction_id: of a streamed insert; None where the row was visible before the record
-            was written.
+        was_visible: whether the row could be read before the record was written (a snapshot
+            read it); one from the log may not be visible yet.
+        transaction_id: of a record from the log, where the database counts its transactions.
     """
 
     key: Key
     key_text: str
+    was_visible: bool
     transaction_id: int | None
-
-    @property
-    def is_streamed(self) -> bool:
-        """Say whether the record was read from the log, not from the table."""
-        return self.transaction_id is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +51,15 @@ class RowKeys:
         key_columns: the primary key's columns, in order.
         status_column: None where the table has none.
         pending: the word of a row that is to be sent.
+        names_transactions: whether a record from the log must say which transaction it belongs
+            to: on PostgreSQL, where nothing else tells whether a read can see the row yet.
     """
 
     table: str
     key_columns: Sequence[KeyColumn]
     status_column: str | None
     pending: str
+    names_transactions: bool
 
     def read(
         self, key: bytes | None, value: bytes | None, headers: Sequence[tuple[str, bytes]]
@@ -72,15 +72,23 @@ class RowKeys:
         event = decode(key, value, headers)
         if isinstance(event, Tombstone):
             return NoMessage("tombstone")
-        if event.operation not in {Operation.CREATE, Operation.READ}:
+        if isinstance(event, Notice):
+            return NoMessage(event.what)
+        if not self._may_carry_a_message(event.operation):
             return NoMessage("operation")
         if self._shows_another_word(event):
             return NoMessage("not_pending")
         return self._row_key(event)
 
+    def _may_carry_a_message(self, operation: Operation) -> bool:
+        """Take updates for what they show: without a status column they show nothing."""
+        if operation is Operation.UPDATE:
+            return self.status_column is not None
+        return operation in {Operation.CREATE, Operation.READ}
+
     def _row_key(self, event: ChangeEvent) -> RowKey:
-        streamed = event.operation is Operation.CREATE
-        if streamed and event.transaction_id is None:
+        transaction_id = event.transaction_id if self.names_transactions else None
+        if self.names_transactions and transaction_id is None and not event.was_visible:
             raise EnvelopeError(
                 "the record doesn't say which transaction it belongs to",
                 hint="Unwrapped records need the field __source_txId: add source.txId to "
@@ -90,21 +98,32 @@ class RowKeys:
         return RowKey(
             key=key,
             key_text=key_text(self.table, key),
-            transaction_id=event.transaction_id if streamed else None,
+            was_visible=event.was_visible,
+            transaction_id=transaction_id,
         )
 
     def _key_value(self, event: ChangeEvent, column: KeyColumn) -> object:
-        if column.name not in event.key or event.key[column.name] is None:
+        name = _spelled(column.name, event.key)
+        if event.key.get(name) is None:
             raise EnvelopeError(
                 f"the record's key has no {column.name!r}",
                 hint="The record's key must hold the table's primary key, by column name.",
             )
-        return decode_value(event.key[column.name], column, event.key_types.get(column.name))
+        return decode_value(event.key[name], column, event.key_types.get(name))
 
     def _shows_another_word(self, event: ChangeEvent) -> bool:
         if self.status_column is None or event.after is None:
             return False
-        return shows_another_word(event.after.get(self.status_column), self.pending)
+        word = event.after.get(_spelled(self.status_column, event.after))
+        return shows_another_word(word, self.pending)
+
+
+def _spelled(name: str, row: Mapping[str, object]) -> str:
+    """Return a column's name as a record writes it: Oracle's and Db2's are in capitals there."""
+    if name in row:
+        return name
+    found = [other for other in row if other.lower() == name.lower()]
+    return found[0] if len(found) == 1 else name
 
 
 def shows_another_word(word: object, pending: str) -> bool:

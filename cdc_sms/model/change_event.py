@@ -27,8 +27,9 @@ class ChangeEvent:
             empty without a wrapper.
         operation: what happened.
         after: the row's columns by name after the change; None where the event has none.
-        transaction_id: the database's own id of the transaction (PostgreSQL: the 32-bit xid);
-            None for snapshot rows and for records that we emitted again.
+        transaction_id: the database's own id of the transaction, where it counts them
+            (PostgreSQL: the 32-bit xid); None for snapshot rows, for records that we emitted
+            again, and on MySQL and MariaDB.
     """
 
     key: Mapping[str, object]
@@ -36,3 +37,12 @@ class ChangeEvent:
     after: Mapping[str, object] | None = None
     transaction_id: int | None = None
     key_types: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    @property
+    def was_visible(self) -> bool:
+        """Say whether the row could be read before the record was written.
+
+        What a snapshot read, and what we emit again, was. A row from the log was committed
+        there, and may not be visible yet.
+        """
+        return self.operation is Operation.READ

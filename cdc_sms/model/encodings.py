@@ -5,9 +5,13 @@ kind of the business table's column and, where the key came with its schema, the
 the encoding say which one it is. What can't be told, or not *exactly*, is refused: a wrong key
 would look at another row and miss its own.
 
-Source: Debezium's documentation, "Data type mappings" of the PostgreSQL, MySQL, SQL Server and
-Oracle connectors; their settings ``decimal.handling.mode``, ``time.precision.mode`` and
-``binary.handling.mode``.
+Without a schema a value is what Debezium writes with the settings of ``debezium/``, or what can
+only be written by other settings: a number that no ``DATETIME(6)`` can be in microseconds is one
+of nanoseconds.
+
+Source: Debezium's documentation, "Data type mappings" of the PostgreSQL, MySQL, MariaDB, SQL
+Server and Oracle connectors; their settings ``decimal.handling.mode``, ``time.precision.mode``,
+``binary.handling.mode`` and ``bigint.unsigned.handling.mode``.
 """
 
 import base64
@@ -42,6 +46,8 @@ class ColumnKind(StrEnum):
     TIMESTAMPTZ = "timestamptz"
     UUID = "uuid"
     BYTES = "bytes"
+    BITS = "bits"
+    """MySQL's ``BIT``, which the connection reads as a whole number."""
     OTHER = "other"
     """Whatever the connection reads as text."""
 
@@ -56,12 +62,22 @@ class KeyColumn:
         scale: of a numeric column, digits after the point; None: any number of them.
         precision: of a time or timestamp, the digits of a second that it keeps; None: the
             database's default, six. Of a numeric column, all its digits.
+        is_unsigned: of an integer, whether it is unsigned and of 64 bits: MySQL's
+            ``BIGINT UNSIGNED``.
+        length: of a column of bytes, how many it holds at most; None: any number of them.
+        number_unit: of a time, what Debezium by default writes a number of (``us``); None: it
+            goes by the precision.
+        has_zero_dates: whether a date of zeros can be in it, for which Debezium writes the epoch.
     """
 
     name: str
     kind: ColumnKind
     scale: int | None = None
     precision: int | None = None
+    is_unsigned: bool = False
+    length: int | None = None
+    number_unit: str | None = None
+    has_zero_dates: bool = False
 
     @property
     def second_digits(self) -> int:
@@ -90,12 +106,19 @@ def decode_value(value: object, column: KeyColumn, type_hint: str | None) -> Key
         EnvelopeError: not exactly known; names column and encoding, never the value.
     """
     try:
-        return _DECODERS[column.kind](value, column, type_hint)
+        return _decoded(value, column, type_hint)
     except _Inexact as reason:
         raise EnvelopeError(
             f"The key's column {column.name} ({column.kind}) can't be decoded: {reason}.",
             hint=f"{_REMEDIES.get(column.kind, '')} The settings in debezium/ do.".strip(),
         ) from None
+
+
+def _decoded(value: object, column: KeyColumn, hint: str | None) -> KeyValue:
+    decoded = _DECODERS[column.kind](value, column, hint)
+    if column.has_zero_dates and decoded in _EPOCHS:
+        raise _Inexact("it may stand for a date of zeros")
+    return decoded
 
 
 class _Inexact(Exception):  # noqa: N818 - a reason, on its way to an error
@@ -104,7 +127,7 @@ class _Inexact(Exception):  # noqa: N818 - a reason, on its way to an error
 
 _REMEDIES = {
     ColumnKind.NUMERIC: "Set decimal.handling.mode=string.",
-    ColumnKind.INTEGER: "Set decimal.handling.mode=string.",
+    ColumnKind.INTEGER: "Set decimal.handling.mode=string, bigint.unsigned.handling.mode=long.",
     ColumnKind.BYTES: "Leave binary.handling.mode at bytes.",
     ColumnKind.TIME: "Leave time.precision.mode at its default.",
     ColumnKind.TIMESTAMP: "Leave time.precision.mode at its default.",
@@ -115,6 +138,7 @@ _MAX_EXACT_DOUBLE = 2**53 - 1  # 2**53 itself may have been 2**53 + 1
 _MAX_DOUBLE_DIGITS = 10**15  # as many decimal digits as any double keeps apart
 _LONGEST_NUMBER = 1000
 _NUMBER = re.compile(r"[+-]?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]{1,3})?")
+_WHOLE_BASE64 = re.compile(r"(?:[0-9eE+]{4})+")
 _CONNECT_DECIMAL = "org.apache.kafka.connect.data.Decimal"
 
 
@@ -125,7 +149,16 @@ def _integer(value: object, column: KeyColumn, hint: str | None) -> int:
     number = _number(value, column, hint)
     if number != number.to_integral_value():
         raise _Inexact("it is no whole number")
-    return int(number)
+    whole = int(number)
+    if not column.is_unsigned:
+        return whole
+    if (
+        -(2**63) <= whole < 0
+    ):  # Connect's integers have a sign: the upper half is written as its complement
+        whole += 2**64
+    if not 0 <= whole < 2**64:
+        raise _Inexact("it is out of range")
+    return whole
 
 
 def _numeric(value: object, column: KeyColumn, hint: str | None) -> Decimal:
@@ -157,9 +190,26 @@ def _number(value: object, column: KeyColumn, hint: str | None) -> Decimal:
     if hint is not None and hint.startswith(f"{_CONNECT_DECIMAL}:"):
         return _unscaled(value, hint.removeprefix(f"{_CONNECT_DECIMAL}:"))
     if len(value) > _LONGEST_NUMBER or not _NUMBER.fullmatch(value):
-        # unscaled bytes without their schema: some of them look like digits, so none can be told
-        raise _Inexact("the text is no number")
+        return _unscaled_by_column(value, column, hint)
+    if hint is None and column.scale and _WHOLE_BASE64.fullmatch(value):
+        raise _Inexact("the text may be a number or base64")
     return Decimal(value)
+
+
+def _unscaled_by_column(text: str, column: KeyColumn, hint: str | None) -> Decimal:
+    """Read a Connect decimal that came without its schema: the column knows the scale.
+
+    A text of digits alone is a number. As base64 it would begin with a bit of one, as every
+    digit does: it would be negative. So where base64 can look like a number (there is no point
+    in it), no negative number is read from base64 at all: the next one might be misread.
+    """
+    scale = 0 if column.is_unsigned else column.scale
+    if hint is not None or scale is None:
+        raise _Inexact("the text is no number")
+    number = _unscaled(text, str(scale))
+    if number < 0 and scale == 0:
+        raise _Inexact("without its schema a negative number can't be told from digits")
+    return number
 
 
 def _variable_scale(struct: Mapping[object, object]) -> Decimal:
@@ -175,6 +225,8 @@ def _unscaled(text: str, scale: str) -> Decimal:
         raise _Inexact("the schema doesn't tell the scale")
     if len(text) > _LONGEST_NUMBER:
         raise _Inexact("it is too long")
+    if not text:
+        raise _Inexact("there are no bytes")
     unscaled = int.from_bytes(_base64(text), "big", signed=True)
     digits = tuple(int(digit) for digit in str(abs(unscaled)))
     return Decimal((int(unscaled < 0), digits, -int(scale)))
@@ -225,35 +277,45 @@ def _uuid(value: object, column: KeyColumn, hint: str | None) -> UUID:
         raise _Inexact("the text is no UUID") from None
 
 
-_HEXADECIMAL = re.compile(r"(?:[0-9a-f]{2})+|(?:[0-9A-F]{2})+")
-_SURELY_HEXADECIMAL = 16  # so many hexadecimal digits in a row are no base64 of anything
+_HEXADECIMAL = re.compile(r"(?:[0-9a-f]{2})+")
+_TO_STANDARD_ALPHABET = str.maketrans("-_", "+/")
 
 
 def _bytes(value: object, column: KeyColumn, hint: str | None) -> bytes:
-    """Read bytes: base64 by default; as text, in a mode that only the text itself can tell."""
+    """Read bytes: base64 by default; as text, in a mode that only the text itself can tell.
+
+    Where a text is both base64 and hexadecimal, the column's length may still tell them apart.
+    """
     text = _text(value, column, hint)
-    if text.startswith(r"\x"):  # PostgreSQL's own form
-        if not _HEXADECIMAL.fullmatch(text[2:]):
-            raise _Inexact("the text is not hexadecimal")
-        return bytes.fromhex(text[2:])
-    is_hexadecimal = _HEXADECIMAL.fullmatch(text) is not None
-    if hint == "string":
-        if is_hexadecimal and len(text) % 4:
-            return bytes.fromhex(text)
-        text = text.replace("-", "+").replace("_", "/")
-    if is_hexadecimal and (hint == "string" or (hint is None and len(text) >= _SURELY_HEXADECIMAL)):
+    if hint == "bytes":
+        return _base64(text)
+    written = text.removeprefix(r"\x")  # PostgreSQL's own form
+    if written != text and not _HEXADECIMAL.fullmatch(written):
+        raise _Inexact("the text is not hexadecimal")
+    readings = set[bytes]()
+    if _HEXADECIMAL.fullmatch(written):
+        readings.add(bytes.fromhex(written))
+    if written == text and not (readings and len(text) % 4):
+        readings.add(_base64(text.translate(_TO_STANDARD_ALPHABET)))
+    if len(readings) > 1 and column.length is not None:
+        readings = {reading for reading in readings if len(reading) <= column.length}
+    if len(readings) != 1:
         raise _Inexact("the text may be hexadecimal or base64")
-    return _base64(text)
+    return readings.pop()
 
 
 def _base64(text: str) -> bytes:
     try:
-        decoded = base64.b64decode(text, validate=True)
+        return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
         raise _Inexact("the text is no base64") from None
-    if not decoded:
-        raise _Inexact("there are no bytes")
-    return decoded
+
+
+def _bits(value: object, column: KeyColumn, hint: str | None) -> int:
+    """Read a ``BIT``: one bit is a truth value, more are bytes, the lowest first."""
+    if isinstance(value, bool):
+        return int(value)
+    return int.from_bytes(_base64(_text(value, column, hint)), "little")
 
 
 # Times: all arithmetic in whole nanoseconds
@@ -274,20 +336,27 @@ _UNITS: Mapping[str, str] = {
 
 _DIGITS = {"ms": 3, "us": 6, "ns": 9}
 
+_MAY_BE_MILLISECONDS = "the number may be of milliseconds or microseconds"
 _DAY_NS = 86_400 * 10**9
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - wall-clock arithmetic; UTC is put on at the end
+_EPOCHS = frozenset({_EPOCH, _EPOCH.replace(tzinfo=UTC), _EPOCH.date()})
 _SOON_AFTER_THE_EPOCH_NS = 10**17
 """March 1973. A number of microseconds below it is more likely one of milliseconds."""
+_LAST_NS = 253_402_300_799 * 10**9
+"""The year 9999. A number of microseconds above it is one of nanoseconds."""
 
 
-def _nanoseconds(value: int, column: KeyColumn, hint: str | None) -> int:
-    """Return a number of some unit as one of nanoseconds.
-
-    Without a schema the unit follows from the column's precision: Debezium's adaptive default.
-    """
-    unit = ("ms" if column.second_digits <= 3 else "us") if hint is None else _UNITS.get(hint)
-    if unit is None:
+def _unit(column: KeyColumn, hint: str | None) -> str:
+    """Return what a time's number is of; without a schema, by Debezium's default."""
+    if hint is None:
+        digits = column.second_digits
+        return column.number_unit or ("ms" if digits <= 3 else "us" if digits <= 6 else "ns")
+    if hint not in _UNITS:
         raise _Inexact(f"{hint} is no encoding of it")
+    return _UNITS[hint]
+
+
+def _nanoseconds(value: int, unit: str, column: KeyColumn) -> int:
     if _DIGITS[unit] < column.second_digits:
         raise _Inexact("milliseconds cut off what the column keeps")
     return value * _NS[unit]
@@ -309,7 +378,10 @@ def _date(value: object, column: KeyColumn, hint: str | None) -> date:
 
 def _time(value: object, column: KeyColumn, hint: str | None) -> time:
     if isinstance(value, int) and not isinstance(value, bool):
-        of_day = _nanoseconds(value, column, hint)
+        unit = _unit(column, hint)
+        of_day = _nanoseconds(value, unit, column)
+        if hint is None and unit != "ms" and 0 < value < _DAY_NS // _NS["ms"]:
+            raise _Inexact(_MAY_BE_MILLISECONDS)
     else:
         written = re.fullmatch(rf"{_CLOCK}Z?", _text(value, column, hint))
         if written is None:
@@ -344,9 +416,13 @@ def _timestamptz(value: object, column: KeyColumn, hint: str | None) -> datetime
 
 
 def _since_the_epoch(value: int, column: KeyColumn, hint: str | None) -> datetime:
-    elapsed = _nanoseconds(value, column, hint)
+    unit = _unit(column, hint)
+    if hint is None:
+        finer = (name for name, size in _NS.items() if size <= _NS[unit])
+        unit = next((name for name in finer if abs(value) * _NS[name] <= _LAST_NS), unit)
+    elapsed = _nanoseconds(value, unit, column)
     if hint is None and column.second_digits > 3 and abs(elapsed) < _SOON_AFTER_THE_EPOCH_NS:
-        raise _Inexact("the number may be of milliseconds or microseconds")
+        raise _Inexact(_MAY_BE_MILLISECONDS)
     return _or_out_of_range(lambda: _EPOCH + _microseconds(elapsed))
 
 
@@ -421,5 +497,6 @@ _DECODERS: Mapping[ColumnKind, Callable[[object, KeyColumn, str | None], KeyValu
     ColumnKind.TIMESTAMPTZ: _timestamptz,
     ColumnKind.UUID: _uuid,
     ColumnKind.BYTES: _bytes,
+    ColumnKind.BITS: _bits,
     ColumnKind.OTHER: _text,
 }

@@ -424,6 +424,7 @@ class Audit:
             key_columns=table.key_columns,
             status_column=self._sections.table.columns.status,
             pending=status.pending,
+            names_transactions=self._sections.source.kind == "postgres",
         )
         found: dict[str, tuple[int, int]] = {}
         kafka = self._sections.kafka

@@ -347,6 +347,7 @@ def row_keys(sections: Sections, table: BusinessTable) -> RowKeys:
         key_columns=table.key_columns,
         status_column=sections.table.columns.status,
         pending=sections.table.status.pending,
+        names_transactions=sections.source.kind == "postgres",
     )
 
 
@@ -433,7 +434,7 @@ class _Judge:
         return self.memory is not None and self.memory.may_have_forgotten(
             row.created_instant,
             # what the keeper had emitted is produced without the header that says so
-            is_snapshot=not asked.is_streamed,
+            is_snapshot=asked.was_visible,
             now=self.now,
             oldest=timedelta(seconds=self.sections.deliver.backlog_age_s),
         )

@@ -200,6 +200,7 @@ def build_intake(sections: Sections, table: BusinessTable) -> Intake:
         key_columns=table.key_columns,
         status_column=sections.table.columns.status,
         pending=sections.table.status.pending,
+        names_transactions=sections.source.kind == "postgres",
     )
 
 

@@ -1,12 +1,12 @@
 """Every form in which Debezium puts a change event on a topic, and what is none."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import orjson
 import pytest
 
-from cdc_sms.envelope.decode import Tombstone, decode
+from cdc_sms.envelope.decode import Notice, Tombstone, decode
 from cdc_sms.errors import EnvelopeError
 from cdc_sms.model.change_event import ChangeEvent, Operation
 
@@ -70,6 +70,7 @@ def test_the_keys_schema_says_how_its_columns_are_encoded() -> None:
     ]
     event = decode(_wrapped({"id": 1, "at": 2, "nr": "AQ=="}, fields), _json(ENVELOPE), [])
 
+    assert isinstance(event, ChangeEvent)
     assert event.key_types == {
         "id": "int64",
         "at": "io.debezium.time.MicroTimestamp",
@@ -81,7 +82,10 @@ def test_the_keys_schema_says_how_its_columns_are_encoded() -> None:
 def test_an_odd_schema_says_nothing(fields: object) -> None:
     key = _json({"schema": {"fields": fields}, "payload": {"id": 1}})
 
-    assert decode(key, _json(ENVELOPE), []).key_types == {}
+    event = decode(key, _json(ENVELOPE), [])
+
+    assert isinstance(event, ChangeEvent)
+    assert event.key_types == {}
 
 
 def test_columns_that_are_called_schema_and_payload_are_columns() -> None:
@@ -94,6 +98,23 @@ def test_a_snapshot_row_has_no_transaction() -> None:
     event = _event(KEY, {**ENVELOPE, "op": "r"})
 
     assert event.operation is Operation.READ
+    assert event.transaction_id is None
+    assert event.was_visible
+
+
+@pytest.mark.parametrize("letter", ["c", "u"])
+def test_a_row_from_the_log_may_not_be_visible_yet(letter: str) -> None:
+    assert not _event(KEY, {**ENVELOPE, "op": letter}).was_visible
+
+
+@pytest.mark.parametrize(
+    "snapshot",
+    ["true", "first", "first_in_data_collection", "last_in_data_collection", "last", "incremental"],
+)
+def test_every_row_of_a_snapshot_was_visible(snapshot: str) -> None:
+    event = _event(KEY, {**ENVELOPE, "op": "r", "source": {**SOURCE, "snapshot": snapshot}})
+
+    assert event.was_visible
     assert event.transaction_id is None
 
 
@@ -174,9 +195,46 @@ def test_an_unwrapped_delete_carries_no_message() -> None:
     assert event.operation is Operation.DELETE
 
 
-def test_an_unwrapped_insert_without_its_transaction_is_refused() -> None:
-    with pytest.raises(EnvelopeError, match="__source_txId"):
-        decode(KEY, _json({**ROW, "__op": "c"}), [])
+@pytest.mark.parametrize(
+    "added",
+    [
+        {"_op": "c", "_source_txId": 771, "__deleted": "false"},
+        {"cdc.op": "c", "cdc.source_txId": 771, "cdc.source_table": "sms"},
+        {"op": "c", "source_txId": 771},
+        {"$op": "c", "$source_txId": "771"},
+    ],
+    ids=["one underscore", "a word", "no prefix", "a sign"],
+)
+def test_an_unwrapped_row_may_have_them_under_another_prefix(added: Mapping[str, object]) -> None:
+    event = _event(KEY, {**ROW, **added})
+
+    assert (event.operation, event.transaction_id) == (Operation.CREATE, 771)
+    assert event.after is not None
+    assert event.after["status"] == "pending"
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"shop": "c"},
+        {"op": "d"},
+        {"op": "d", "source_of_it": 1},
+        {"shop": "c", "_stop": "d"},
+        {"_op": "x"},
+        {"_op": ["c"]},
+    ],
+    ids=[
+        "a name that ends so",
+        "a column op",
+        "another one of its source",
+        "two",
+        "another letter",
+        "a list",
+    ],
+)
+def test_a_business_column_is_not_taken_for_the_operation(columns: Mapping[str, object]) -> None:
+    with pytest.raises(EnvelopeError, match="neither op nor __op"):
+        decode(KEY, _json({**ROW, **columns}), [])
 
 
 def test_an_unwrapped_snapshot_row_needs_no_transaction() -> None:
@@ -192,11 +250,61 @@ def test_a_table_with_a_column_called_op_is_no_envelope() -> None:
 def test_integers_up_to_64_bits_are_kept_exact() -> None:
     event = decode(b'{"id":9223372036854775807,"u":18446744073709551615}', _json(ENVELOPE), [])
 
+    assert isinstance(event, ChangeEvent)
     assert event.key == {"id": 2**63 - 1, "u": 2**64 - 1}
 
 
 def test_of_a_name_that_comes_twice_the_last_counts() -> None:
-    assert decode(b'{"id":1,"id":2}', _json(ENVELOPE), []).key == {"id": 2}
+    event = decode(b'{"id":1,"id":2}', _json(ENVELOPE), [])
+
+    assert isinstance(event, ChangeEvent)
+    assert event.key == {"id": 2}
+
+
+TRANSACTION = {"status": "BEGIN", "id": "571", "event_count": None, "data_collections": None}
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "what"),
+    [
+        ({"serverName": "shop"}, {"ts_ms": 1}, "heartbeat"),
+        ({"id": "571"}, TRANSACTION, "transaction"),
+        ({"id": "571"}, {**TRANSACTION, "status": "END", "event_count": 2}, "transaction"),
+        ({"databaseName": "shop"}, {"source": {}, "ddl": "DROP TABLE t"}, "schema_change"),
+        ({"id": 1}, {**ENVELOPE, "source": {"table": "cdc_sms_heartbeat"}}, "own_table"),
+        ({"ID": 1}, {**ENVELOPE, "source": {"table": "CDC_SMS_SIGNAL"}}, "own_table"),
+        ({"id": 1}, {"id": 1, "__op": "c", "__source_table": "cdc_sms_signal"}, "own_table"),
+        ({"id": 1}, {"id": 1, "__op": "c", "__table": "cdc_sms_signal"}, "own_table"),
+    ],
+    ids=lambda one: one if isinstance(one, str) else None,
+)
+@pytest.mark.parametrize("wrap", [_json, _wrapped], ids=["plain", "wrapped"])
+def test_what_belongs_to_no_row_is_told_by_what_it_is(
+    key: object, value: object, what: str, wrap: Callable[[object], bytes]
+) -> None:
+    assert decode(wrap(key), wrap(value), []) == Notice(what)
+
+
+@pytest.mark.parametrize(
+    "key", [{"serverName": "shop"}, {"databaseName": "shop"}], ids=["serverName", "databaseName"]
+)
+def test_a_table_may_have_a_key_that_is_called_as_debezium_calls_its_own(key: object) -> None:
+    assert isinstance(decode(_json(key), _json(ENVELOPE), []), ChangeEvent)
+
+
+def test_a_row_may_have_a_status_of_begin() -> None:
+    event = _event(KEY, {**ENVELOPE, "after": {"id": 4711, "status": "BEGIN"}})
+
+    assert event.after == {"id": 4711, "status": "BEGIN"}
+
+
+def test_a_cloud_event_is_refused_by_its_name() -> None:
+    value = {"id": "1", "source": "/debezium", "specversion": "1.0", "type": "t", "data": {}}
+
+    with pytest.raises(EnvelopeError, match="CloudEvent") as caught:
+        decode(KEY, _json(value), [])
+
+    assert "JsonConverter" in caught.value.hint
 
 
 @pytest.mark.parametrize(

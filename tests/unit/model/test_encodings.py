@@ -1,6 +1,7 @@
 """A key's JSON value, in every encoding that Debezium has for it, is what the connection reads."""
 
 import base64
+from dataclasses import replace
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from uuid import UUID
@@ -45,6 +46,59 @@ def test_integers_are_read_in_every_encoding(value: object, hint: str, expected:
     assert _exactly(decode_value(value, _column("integer"), hint), expected)
 
 
+UNSIGNED = KeyColumn("nr", ColumnKind.INTEGER, is_unsigned=True)
+
+
+@pytest.mark.parametrize(
+    ("value", "hint", "expected"),
+    [
+        pytest.param(4711, None, 4711, id="number"),
+        pytest.param(-1, "int64", 2**64 - 1, id="long, the largest"),
+        pytest.param(-(2**63), None, 2**63, id="long, the first that is negative"),
+        pytest.param(2**63 - 1, "int64", 2**63 - 1, id="long, the last that is positive"),
+        pytest.param("AP//////////", f"{DECIMAL}:0", 2**64 - 1, id="precise"),
+        pytest.param("AP//////////", None, 2**64 - 1, id="precise without its schema"),
+        pytest.param("Emc=", None, 4711, id="a small one, precise without its schema"),
+        pytest.param("18446744073709551615", None, 2**64 - 1, id="text"),
+    ],
+)
+def test_unsigned_integers_are_read_in_every_mode(value: object, hint: str, expected: int) -> None:
+    assert _exactly(decode_value(value, UNSIGNED, hint), expected)
+
+
+@pytest.mark.parametrize(
+    ("text", "scale", "expected"),
+    [
+        ("Emc=", 0, "4711"),
+        ("AP//////////", 0, str(2**64 - 1)),
+        ("BM4=", 2, "12.30"),
+        ("+KQy9A==", 2, "-1234567.80"),
+        ("1230", 0, "1230"),
+        ("AA==", 2, "0.00"),
+    ],
+)
+def test_unscaled_bytes_without_their_schema_have_the_columns_scale(
+    text: str, scale: int, expected: str
+) -> None:
+    assert _exactly(decode_value(text, _column("numeric", scale), None), Decimal(expected))
+
+
+def test_a_positive_decimal_is_never_taken_for_another_number() -> None:
+    column = _column("numeric", 0)
+
+    for number in range(0, 9_000_000, 997):
+        written = base64.b64encode(number.to_bytes(number.bit_length() // 8 + 1, "big")).decode()
+        assert decode_value(written, column, None) == number
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [(True, 1), (False, 0), ("AQg=", 2049), ("AAA=", 0), ("/////////38=", 2**63 - 1)],
+)
+def test_bits_are_read_as_a_whole_number(value: object, expected: int) -> None:
+    assert _exactly(decode_value(value, _column("bits"), None), expected)
+
+
 @pytest.mark.parametrize(
     ("value", "hint", "expected"),
     [
@@ -85,7 +139,12 @@ def test_a_decimal_of_any_scale_keeps_its_own() -> None:
         pytest.param("float", 2, 2.0, id="whole double"),
         pytest.param("uuid", IDENTIFIER, UUID(IDENTIFIER), id="uuid"),
         pytest.param("bytes", "AP/+", b"\0\xff\xfe", id="base64"),
-        pytest.param("bytes", "BEEF", b"\x04\x41\x05", id="base64 that looks hexadecimal"),
+        pytest.param(
+            "bytes", "BEEF", b"\x04\x41\x05", id="base64: hexadecimal is in small letters"
+        ),
+        pytest.param("bytes", "AP_-", b"\0\xff\xfe", id="url-safe base64"),
+        pytest.param("bytes", "00fffe", b"\0\xff\xfe", id="hexadecimal of an odd number of bytes"),
+        pytest.param("bytes", "", b"", id="no bytes at all"),
         pytest.param("bytes", r"\x00fffe", b"\0\xff\xfe", id="postgresql's hexadecimal"),
     ],
 )
@@ -107,6 +166,23 @@ def test_bytes_are_read_in_every_mode_that_can_be_told(
     text: str, hint: str, expected: bytes
 ) -> None:
     assert decode_value(text, _column("bytes"), hint) == expected
+
+
+@pytest.mark.parametrize("hint", [None, "string"])
+@pytest.mark.parametrize(
+    ("text", "length", "expected"),
+    [
+        ("0190f3b67c1e7a529d3a5b1f8c2d4e6f", 16, UUID(IDENTIFIER).bytes),
+        ("AZDztnweelKdOlsfjC1Obw==", 16, UUID(IDENTIFIER).bytes),
+        ("beef", 2, b"\xbe\xef"),
+    ],
+)
+def test_the_columns_length_tells_hexadecimal_from_base64(
+    text: str, length: int, expected: bytes, hint: str | None
+) -> None:
+    column = KeyColumn("nr", ColumnKind.BYTES, length=length)
+
+    assert decode_value(text, column, hint) == expected
 
 
 @pytest.mark.parametrize(
@@ -145,6 +221,14 @@ def test_times_are_read_in_every_encoding(
     assert decode_value(value, _column("time", precision=precision), hint) == expected
 
 
+def test_a_time_of_mysql_is_of_microseconds_whatever_its_precision() -> None:
+    column = KeyColumn("nr", ColumnKind.TIME, precision=0, number_unit="us")
+
+    assert decode_value(20_831_000_000, column, None) == time(5, 47, 11)
+    assert decode_value(20_831_000, column, "io.debezium.time.Time") == time(5, 47, 11)
+    assert decode_value(0, column, None) == time(0)
+
+
 @pytest.mark.parametrize(
     ("value", "hint", "precision"),
     [
@@ -152,6 +236,8 @@ def test_times_are_read_in_every_encoding(
         pytest.param(MOMENT_US, None, 6, id="by the column's precision"),
         pytest.param(MOMENT_US, "io.debezium.time.MicroTimestamp", 6, id="microseconds"),
         pytest.param(MOMENT_US * 1000, "io.debezium.time.NanoTimestamp", 6, id="nanoseconds"),
+        pytest.param(MOMENT_US * 1000, None, 6, id="nanoseconds by their size"),
+        pytest.param(MOMENT_US * 1000, None, 7, id="nanoseconds by the column's precision"),
         pytest.param("2026-11-24T05:47:11.123456Z", "io.debezium.time.IsoTimestamp", 6, id="iso"),
         pytest.param("2026-11-24T05:47:11.123456000Z", None, 6, id="iso with nanoseconds"),
         pytest.param("2026-11-24 05:47:11.123456", None, 6, id="as databases print it"),
@@ -169,6 +255,13 @@ def test_timestamps_are_read_in_every_encoding(
 )
 def test_a_column_of_milliseconds_is_read_from_milliseconds(hint: str | None) -> None:
     decoded = decode_value(MOMENT_US // 1000, _column("timestamp", precision=3), hint)
+
+    assert decoded == MOMENT.replace(microsecond=123_000)
+
+
+@pytest.mark.parametrize("factor", [1, 1_000, 1_000_000], ids=["ms", "us", "ns"])
+def test_a_coarse_columns_number_is_told_by_its_size(factor: int) -> None:
+    decoded = decode_value(MOMENT_US // 1000 * factor, _column("timestamp", precision=0), None)
 
     assert decoded == MOMENT.replace(microsecond=123_000)
 
@@ -262,7 +355,28 @@ def test_timestamps_with_a_time_zone_are_read_in_utc(value: object, hint: str | 
             id="milliseconds, no schema",
         ),
         pytest.param(
-            MOMENT_US * 1000, _column("timestamp"), None, "out of range", id="ns, no schema"
+            MOMENT_US * 10**6, _column("timestamp"), None, "out of range", id="a number too far"
+        ),
+        pytest.param(
+            20_831_123, _column("time"), None, "milliseconds or micro", id="a time, no schema"
+        ),
+        pytest.param("1230", _column("numeric", 2), None, "number or base64", id="two readings"),
+        pytest.param("7Zk=", _column("numeric", 0), None, "negative number", id="negative bytes"),
+        pytest.param("Emc=", _column("numeric"), None, "no number", id="bytes of any scale"),
+        pytest.param("Emc=", _column("numeric", 0), "string", "no number", id="said to be text"),
+        pytest.param(2**64, UNSIGNED, None, "out of range", id="above unsigned"),
+        pytest.param(-(2**64), UNSIGNED, None, "out of range", id="below unsigned"),
+        pytest.param(7, _column("bits"), None, "no text", id="bits as a number"),
+        pytest.param("beef", _column("bytes"), None, "may be hex", id="four letters"),
+        pytest.param(
+            0, replace(_column("date"), has_zero_dates=True), None, "date of zeros", id="zero date"
+        ),
+        pytest.param(
+            "1970-01-01T00:00:00Z",
+            replace(_column("timestamptz"), has_zero_dates=True),
+            None,
+            "date of zeros",
+            id="zero timestamp",
         ),
         pytest.param(
             MOMENT_US * 1000 + 1,
