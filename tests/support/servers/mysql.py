@@ -131,7 +131,11 @@ class BinlogServer(Server[MysqlAddress]):
 
     def launch(self) -> Process:
         """Start the server, on new data if it has none."""
-        program = [*self.program(), *(["--user=root"] if is_root() else [])]
+        # Of its own: a server that starts clears away what others left there, and still need.
+        scratch = self.folder / "tmp"
+        scratch.mkdir(exist_ok=True)
+        as_root = ["--user=root"] if is_root() else []
+        program = [*self.program(), f"--tmpdir={scratch}", *as_root]
         if self.recall("password") is None:
             shutil.rmtree(self.data, ignore_errors=True)
             password = secrets.token_urlsafe(12)
