@@ -61,15 +61,23 @@ class BinlogBusiness:
         *,
         through: BinlogDatabase | None = None,
         status: str | None = "status",
+        dsn: str = "",
         **capture: Any,
     ) -> BinlogSource:
-        """Return another reader of the log; ``through`` is how it reaches the database."""
+        """Return another reader of the log.
+
+        Args:
+            through: how it reaches the database.
+            status: the mapped status column.
+            dsn: what is added to the DSN.
+            capture: its settings.
+        """
         database = through or self.database
         columns = {"key": "id", "recipient": "recipient", "text": "body", "status": status}
         table = {"name": f"{database.name}.sms", "columns": columns}
         return BinlogSource(
             source=SourceSettings.model_validate(
-                {"dsn": database.dsn, "password": database.server.password}
+                {"dsn": database.dsn + dsn, "password": database.server.password}
             ),
             table=TableSettings.model_validate(table),
             capture=CaptureSettings.model_validate({"slot": self.database.name, **capture}),
