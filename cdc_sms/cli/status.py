@@ -121,7 +121,7 @@ def _lag_text(lag: Mapping[str, int] | None) -> str:
 
 def _slot_text(slot: Mapping[str, Any] | None) -> str:
     if slot is None:
-        return "none: capture has not made it yet, or a connector has one of its own"
+        return "none: capture has not made it yet, or its position lies elsewhere"
     return (
         f"{slot['name']} {'active' if slot['active'] else 'NOT ACTIVE'}, "
         f"confirmed {slot['confirmed_lsn'] or '-'}, "

@@ -1,12 +1,11 @@
 """One long act at a time: a lock of the database that ends with the process that took it."""
 
-import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from sqlalchemy import Connection, Engine, exc, func, select
+from sqlalchemy import Connection, Engine, exc, select
 
-from cdc_sms.databases.engine import classified
+from cdc_sms.databases.engine import classified, dialect_of
 from cdc_sms.databases.schema import SCHEMA
 from cdc_sms.errors import ActRefused
 
@@ -43,10 +42,10 @@ def only_act(engine: Engine) -> Iterator[ActLock]:
         ActRefused: another process holds it.
         DatabaseUnavailable: the database can't be reached now.
     """
-    number = _number(engine)
+    schema = engine.get_execution_options()["schema_translate_map"][SCHEMA]
     try:
         with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-            if not connection.execute(select(func.pg_try_advisory_lock(number))).scalar():
+            if not dialect_of(connection).try_lock(connection, f"act {schema}"):
                 raise ActRefused(
                     "Another replay, discard or resolve of many messages is running.",
                     hint="Wait for its end; if it was killed just now, its lock ends with it.",
@@ -57,10 +56,3 @@ def only_act(engine: Engine) -> Iterator[ActLock]:
                 connection.invalidate()  # closes the session, and the lock with it
     except exc.SQLAlchemyError as error:
         raise classified(error) from error
-
-
-def _number(engine: Engine) -> int:
-    """Return the lock's number: one for each ledger in a database."""
-    schema = engine.get_execution_options()["schema_translate_map"][SCHEMA]
-    digest = hashlib.sha256(f"cdc-sms act {schema}".encode()).digest()
-    return int.from_bytes(digest[:8], signed=True)

@@ -10,8 +10,9 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, insert, select, update
 
+from cdc_sms.databases.expressions import Moment
 from cdc_sms.databases.schema import act
 
 
@@ -74,7 +75,7 @@ class Acts:
                 who=operator(),
                 target=target,
                 details=orjson.dumps(details, default=str).decode(),
-                started_at=func.clock_timestamp(),
+                started_at=Moment(),
             )
         )
         return one
@@ -86,7 +87,7 @@ class Acts:
             .where(act.c.id == one)
             .values(
                 outcome=orjson.dumps(outcome, default=str).decode(),
-                finished_at=func.clock_timestamp(),
+                finished_at=Moment(),
             )
         )
 
@@ -133,7 +134,7 @@ class Acts:
             }
             for target, details, outcome in entries
         ]
-        moment = {"started_at": func.clock_timestamp(), "finished_at": func.clock_timestamp()}
+        moment = {"started_at": Moment(), "finished_at": Moment()}
         connection.execute(insert(act).values(moment), rows)
 
     def of_targets(self, connection: Connection, targets: Sequence[str]) -> dict[str, list[Act]]:

@@ -6,9 +6,10 @@ from datetime import date, datetime, time
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection, MetaData, Table, Text, cast, literal, select, tuple_
+from sqlalchemy import Connection, Text, cast, literal, select, tuple_
 
 from cdc_sms.config.settings import TableSettings
+from cdc_sms.databases.reflection import mapped_table
 from cdc_sms.databases.schema import act, attempt, control, delivery
 from cdc_sms.model.business_row import Key
 from cdc_sms.model.delivery import AttemptRow
@@ -80,16 +81,8 @@ class TablePages:
             settings: the mapping, which was checked.
         """
         mapped = settings.columns
-        schema, name = settings.schema_and_table
         optional = [column for column in (mapped.created_at, mapped.status) if column]
-        table = Table(
-            name,
-            MetaData(),
-            schema=schema,
-            autoload_with=connection,
-            include_columns=[*mapped.key, *optional],
-            resolve_fks=False,
-        )
+        table = mapped_table(connection, settings, [*mapped.key, *optional])
         self._name = settings.name
         self._zone = ZoneInfo(settings.time_zone)
         self._pending = settings.status.pending if mapped.status else None
@@ -103,7 +96,9 @@ class TablePages:
         statement = self._select.limit(limit)
         if key is not None:
             last = [literal(value, c.type) for value, c in zip(key, self._key, strict=True)]
-            statement = statement.where(tuple_(*self._key) > tuple_(*last))
+            behind = tuple_(*self._key) > tuple_(*last)
+            # named twice: by a row alone MySQL and MariaDB read from the first
+            statement = statement.where(self._key[0] >= last[0], behind)
         return [self._row(tuple(row)) for row in connection.execute(statement)]
 
     def _row(self, values: tuple[Any, ...]) -> TableRow:

@@ -1,9 +1,12 @@
 """The customer's table: read at the claim, written at the settle, and only the mapped columns."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
+from decimal import Decimal, InvalidOperation
 from typing import Any
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import orjson
@@ -11,7 +14,6 @@ from sqlalchemy import (
     Column,
     ColumnElement,
     Connection,
-    DateTime,
     MetaData,
     Select,
     String,
@@ -30,21 +32,23 @@ from sqlalchemy import (
     types,
     update,
 )
-from sqlalchemy.dialects import postgresql
-from sqlalchemy.sql.elements import KeyedColumnElement
+from sqlalchemy.dialects import mysql
 
 from cdc_sms.config.settings import TableSettings
-from cdc_sms.databases.engine import (
-    LockTimeout,
-    RepeatTransaction,
-    RowRefused,
-    Snapshot,
+from cdc_sms.databases.dialects.base import Snapshot
+from cdc_sms.databases.engine import classified, dialect_of, is_lost
+from cdc_sms.databases.expressions import (
+    AsType,
+    Now,
+    ReadBy,
     as_rows,
-    classified,
-    is_lost,
+    locking_at_once,
+    locking_what_is_free,
     rows_of,
-    snapshot,
 )
+from cdc_sms.databases.key_column import key_column
+from cdc_sms.databases.reflection import plain
+from cdc_sms.databases.refusals import LockTimeout, RepeatTransaction, RowRefused
 from cdc_sms.errors import MappingError
 from cdc_sms.model.business_row import BusinessRow, Key, RowWrite
 from cdc_sms.model.encodings import ColumnKind, KeyColumn
@@ -57,13 +61,26 @@ class Read:
 
     Attributes:
         at: the database's clock.
-        snapshot: which transactions it saw.
+        snapshot: which transactions it saw; None where the database can't say it.
         rows: by key; a key that is missing has no row that this read could see.
     """
 
     at: datetime
-    snapshot: Snapshot
+    snapshot: Snapshot | None
     rows: Mapping[Key, BusinessRow]
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What a look under a lock saw: no transaction that is still to become visible let it through.
+
+    Attributes:
+        rows: by key; ours until the transaction's end.
+        held: keys of which nothing is known: someone holds the row, or is about to commit one.
+    """
+
+    rows: Mapping[Key, BusinessRow]
+    held: frozenset[Key]
 
 
 class BusinessTable:
@@ -72,17 +89,36 @@ class BusinessTable:
     Thread: the ledger's; it only builds statements and runs them on the connection given.
     """
 
-    def __init__(self, table: Table, settings: TableSettings) -> None:
+    def __init__(
+        self,
+        table: Table,
+        settings: TableSettings,
+        *,
+        is_transactional: bool = True,
+        has_zero_dates: bool = False,
+    ) -> None:
+        """Build the statements.
+
+        Args:
+            table: with the mapped columns.
+            settings: the mapping.
+            is_transactional: whether what is written to it is undone when it is rolled back.
+            has_zero_dates: whether the database knows dates of zeros.
+        """
         self._table = table
+        self.is_transactional = is_transactional
         self._mapped = settings.columns
         self.status = settings.status if settings.columns.status else None
         self._zone = ZoneInfo(settings.time_zone)
         self._name = settings.name
         self._key = [table.c[name] for name in settings.columns.key]
-        self.key_columns = tuple(key_column(c) for c in self._key)
+        self.key_columns = tuple(key_column(c, has_zero_dates=has_zero_dates) for c in self._key)
         self.has_created_at = settings.columns.created_at is not None
         self._read = self._reading()
-        self._lock = self._locking()
+        by_key = select(*self._columns()).where(self._key_matches()).order_by(*self._key)
+        # what undoes nothing holds nothing either, and may not stand in a transaction with others
+        self._lock = locking_what_is_free(by_key) if is_transactional else by_key
+        self._lock_at_once = locking_at_once(by_key) if is_transactional else by_key
         self._update = self._updating()
 
     @classmethod
@@ -119,7 +155,7 @@ class BusinessTable:
         columns = [
             Column(
                 c,
-                found[c]["type"],
+                plain(found[c]["type"]),
                 primary_key=c in settings.columns.key,
                 nullable=found[c]["nullable"],
             )
@@ -127,9 +163,16 @@ class BusinessTable:
         ]
         by_name = {c.name: c for c in columns}
         _check_identity(by_name, settings)
+        _check_stays(connection, settings)
         _check_words(by_name, settings)
         table = Table(name, MetaData(), *columns, schema=schema)
-        return cls(table, settings)
+        dialect = dialect_of(connection)
+        return cls(
+            table,
+            settings,
+            is_transactional=dialect.is_transactional(connection, schema, name),
+            has_zero_dates=dialect.has_zero_dates,
+        )
 
     @property
     def mapping(self) -> str:
@@ -150,7 +193,7 @@ class BusinessTable:
         found = connection.execute(self._read, {"keys": self._key_parameter(keys)}).all()
         at, by = found[0][0], found[0][1]
         rows = (self._row(tuple(row)[2:]) for row in found if row[2] is not None)
-        return Read(at, Snapshot.parse(by), {row.key: row for row in rows})
+        return Read(at, dialect_of(connection).snapshot(by), {row.key: row for row in rows})
 
     def lock(self, connection: Connection, keys: Sequence[Key]) -> dict[Key, BusinessRow]:
         """Lock rows in the key's order and return them as they stand; skip what others hold.
@@ -164,25 +207,58 @@ class BusinessTable:
         rows = (self._row(tuple(row)) for row in found)
         return {row.key: row for row in rows}
 
-    def key_values(self, key: Key) -> str:
-        """Return the key as the ledger keeps it, for :meth:`key_of`."""
-        return orjson.dumps([_parameter(value) for value in key]).decode()
+    def prove(self, connection: Connection, keys: Sequence[Key]) -> Proof:
+        """Look at rows so that no pending commit is overlooked, and without waiting for anybody.
 
-    def keys_of(self, connection: Connection, texts: Sequence[str]) -> list[Key]:
-        """Return the typed keys of what :meth:`key_values` wrote, in the same order."""
-        if not texts:
-            return []
-        names = [f"k{n}" for n in range(len(self._key))]
-        given = rows_of([("n", types.Integer()), *((name, Text()) for name in names)])
-        typed = [cast(given.c[name], c.type) for name, c in zip(names, self._key, strict=True)]
-        rows = [
-            {"n": n, **dict(zip(names, orjson.loads(text), strict=True))}
-            for n, text in enumerate(texts)
-        ]
-        found = connection.execute(
-            select(*typed).select_from(given).order_by(given.c.n), {"rows": as_rows(rows)}
-        )
-        return [tuple(row) for row in found]
+        What a transaction has inserted or deleted it holds until it is visible. So a row that can
+        be locked is the present one, and a key that can be asked for under a lock and has no row
+        has none.
+
+        Args:
+            connection: the caller's transaction.
+            keys: distinct.
+        """
+        rows = self.lock(connection, keys)
+        missing = sorted(key for key in keys if key not in rows)
+        return Proof(rows, frozenset(self._held(connection, missing)))
+
+    def _held(self, connection: Connection, keys: Sequence[Key]) -> set[Key]:
+        """Return which of the keys somebody holds; by halves, for one that is held hides all."""
+        if not keys:
+            return set()
+        try:
+            with connection.begin_nested():
+                found = connection.execute(self._lock_at_once, {"keys": self._key_parameter(keys)})
+                # it came to be between two looks: the next one sees it
+                return {self._row(tuple(row)).key for row in found}
+        except exc.SQLAlchemyError as error:
+            if not isinstance(classified(error), LockTimeout):
+                raise
+        if len(keys) == 1:
+            return set(keys)
+        half = len(keys) // 2
+        return self._held(connection, keys[:half]) | self._held(connection, keys[half:])
+
+    def key_values(self, key: Key) -> str:
+        """Return the key as the ledger keeps it, for :meth:`keys_of`."""
+        return orjson.dumps([canonical(value) for value in key]).decode()
+
+    def keys_of(self, texts: Sequence[str]) -> list[Key]:
+        """Return the typed keys of what :meth:`key_values` wrote, in the same order.
+
+        Raises:
+            RowRefused: a text is no value of its column: a person gave it.
+        """
+        try:
+            return [self._key_of(orjson.loads(text)) for text in texts]
+        except (ValueError, InvalidOperation) as error:
+            raise RowRefused(
+                f"That is no value of the key of {self._name!r}.",
+                hint=f"The key is {', '.join(f'{c.name} ({c.kind})' for c in self.key_columns)}.",
+            ) from error
+
+    def _key_of(self, values: Sequence[str]) -> Key:
+        return tuple(_typed(v, c) for v, c in zip(values, self.key_columns, strict=True))
 
     # ---- writing ------------------------------------------------------------------------------
 
@@ -208,7 +284,8 @@ class BusinessTable:
         rows = [self._write_row(write) for write in writes]
         keys = self._key_parameter([write.key for write in writes])
         try:
-            connection.execute(self._update, {"rows": as_rows(rows), "keys": keys})
+            with self._writing(connection) as writing:
+                writing.execute(self._update, {"rows": as_rows(rows), "keys": keys})
         except exc.SQLAlchemyError as error:
             ours = classified(error)
             if isinstance(ours, RowRefused | RepeatTransaction):
@@ -218,6 +295,15 @@ class BusinessTable:
             # a mapped column was dropped under us, the statement was cancelled, …
             raise RowRefused(ours.message, hint=ours.hint) from error
         return {write.key for write in writes}
+
+    @contextmanager
+    def _writing(self, connection: Connection) -> Iterator[Connection]:
+        """Yield where to write: what undoes nothing is written outside of the transaction."""
+        if self.is_transactional:
+            yield connection
+            return
+        with connection.engine.connect() as own:
+            yield own.execution_options(isolation_level="AUTOCOMMIT")
 
     def write_what_can_be(self, connection: Connection, writes: Sequence[RowWrite]) -> set[Key]:
         """Write to rows by halves, each in a savepoint; one that refuses harms none.
@@ -302,18 +388,10 @@ class BusinessTable:
         return [key[0] if len(key) == 1 else key for key in keys]
 
     def _reading(self) -> Select[Any]:
-        at, by = snapshot()
+        at, by = Now().label("read_at"), ReadBy().label("read_by")
         moment = select(at, by).subquery("moment")
         joined = moment.outerjoin(self._table, self._key_matches())
         return select(moment.c.read_at, moment.c.read_by, *self._columns()).select_from(joined)
-
-    def _locking(self) -> Select[Any]:
-        return (
-            select(*self._columns())
-            .where(self._key_matches())
-            .order_by(*self._key)
-            .with_for_update(skip_locked=True, of=self._table)
-        )
 
     def _updating(self) -> Any:
         names = [f"k{n}" for n in range(len(self._key))]
@@ -329,7 +407,7 @@ class BusinessTable:
             new = _new_value(given.c[word], target, is_note=is_note)
             values[name] = new if is_note else func.coalesce(new, target)
         match = and_(
-            *(c == cast(given.c[k], c.type) for k, c in zip(names, self._key, strict=True))
+            *(c == AsType(given.c[k], type_=c.type) for k, c in zip(names, self._key, strict=True))
         )
         if not values:
             return None
@@ -346,9 +424,10 @@ class BusinessTable:
             value = datetime.combine(value, time())
         return (value.replace(tzinfo=self._zone) if value.tzinfo is None else value).astimezone(UTC)
 
-    def _local(self, value: datetime, target: KeyedColumnElement[Any]) -> str:
-        aware = isinstance(target.type, DateTime) and target.type.timezone
-        return (value if aware else value.astimezone(self._zone).replace(tzinfo=None)).isoformat()
+    def _local(self, value: datetime, target: Column[Any]) -> str:
+        """Write a time as the column keeps it; sessions are in UTC."""
+        aware = key_column(target).kind is ColumnKind.TIMESTAMPTZ
+        return value.astimezone(UTC if aware else self._zone).replace(tzinfo=None).isoformat()
 
 
 def _new_value(given: ColumnElement[Any], target: Column[Any], *, is_note: bool) -> Any:
@@ -358,11 +437,33 @@ def _new_value(given: ColumnElement[Any], target: Column[Any], *, is_note: bool)
     fit is refused by the assignment, and the write is owed.
     """
     if is_note:
-        note = cast(given, target.type)
+        length = _length(target.type)
+        note = given if length is None else func.left(given, length)
         cleared = [(given == "", None)] if target.nullable else []
         return case((given.is_(None), target), *cleared, else_=note)
     is_text = isinstance(target.type, String) and not isinstance(target.type, types.Enum)
-    return given if is_text else cast(given, target.type)
+    return given if is_text else AsType(given, type_=target.type)
+
+
+def _length(type_: types.TypeEngine[Any]) -> int | None:
+    """Return how many characters surely fit into a text column; None: more than a note has."""
+    if isinstance(type_, mysql.TINYTEXT):  # 255 bytes
+        return 255 // 4
+    return type_.length if isinstance(type_, String) else None
+
+
+def _check_stays(connection: Connection, settings: TableSettings) -> None:
+    """Refuse columns that our own write-back would change: the row would be another message."""
+    if settings.columns.status is None:
+        return
+    changing = dialect_of(connection).changing_columns(connection, *settings.schema_and_table)
+    for name in [*settings.columns.key, *filter(None, [settings.columns.created_at])]:
+        if name in changing:
+            raise MappingError(
+                f"Column {name!r} of {settings.name!r} changes with every UPDATE, and says which "
+                "message a row is.",
+                hint="Map a created_at that only the INSERT sets, or take its ON UPDATE away.",
+            )
 
 
 def _check_identity(columns: Mapping[str, Column[Any]], settings: TableSettings) -> None:
@@ -399,43 +500,31 @@ def _check_words(columns: Mapping[str, Column[Any]], settings: TableSettings) ->
 
 
 def _parameter(value: object) -> str:
-    return "\\x" + bytes(value).hex() if isinstance(value, bytes) else canonical(value)
+    """Return a key's value as a row of the set says it, see :class:`AsType`."""
+    return canonical(value.replace(tzinfo=None) if isinstance(value, datetime) else value)
 
 
-def key_column(column: Column[Any]) -> KeyColumn:
-    """Say what the key's column holds, for decoding it from a record."""
-    kind, scale, precision = _kind(column.type)
-    return KeyColumn(name=column.name, kind=kind, scale=scale, precision=precision)
-
-
-def _kind(  # noqa: C901, PLR0912 - one case a type
-    type_: types.TypeEngine[Any],
-) -> tuple[ColumnKind, int | None, int | None]:
-    match type_:
-        case postgresql.DOMAIN():
-            return _kind(type_.data_type)
-        case types.Boolean():
-            return ColumnKind.BOOLEAN, None, None
-        case types.Integer():
-            return ColumnKind.INTEGER, None, None
-        case types.Float():
-            return ColumnKind.FLOAT, None, None
-        case types.Numeric():
-            return ColumnKind.NUMERIC, type_.scale, type_.precision
-        case types.Uuid():
-            return ColumnKind.UUID, None, None
-        case postgresql.TIMESTAMP() | types.DateTime():
-            kind = ColumnKind.TIMESTAMPTZ if type_.timezone else ColumnKind.TIMESTAMP
-            return kind, None, getattr(type_, "precision", None)
-        case types.Time() if type_.timezone:
-            return ColumnKind.OTHER, None, None
-        case postgresql.TIME() | types.Time():
-            return ColumnKind.TIME, None, getattr(type_, "precision", None)
-        case types.Date():
-            return ColumnKind.DATE, None, None
-        case types.LargeBinary():
-            return ColumnKind.BYTES, None, None
-        case String():
-            return ColumnKind.TEXT, None, None
+def _typed(text: str, column: KeyColumn) -> object:
+    """Return the value whose canonical text this is."""
+    match column.kind:
+        case ColumnKind.INTEGER | ColumnKind.BITS:
+            return int(text)
+        case ColumnKind.NUMERIC:
+            return Decimal(text)
+        case ColumnKind.BOOLEAN:
+            return text.lower() in {"true", "t", "1"}
+        case ColumnKind.DATE:
+            return date.fromisoformat(text)
+        case ColumnKind.TIME:
+            return time.fromisoformat(text)
+        case ColumnKind.TIMESTAMP:
+            return datetime.fromisoformat(text)
+        case ColumnKind.TIMESTAMPTZ:
+            read = datetime.fromisoformat(text)
+            return read.astimezone(UTC) if read.tzinfo else read.replace(tzinfo=UTC)
+        case ColumnKind.UUID:
+            return UUID(text)
+        case ColumnKind.BYTES:
+            return bytes.fromhex(text.removeprefix("\\x"))
         case _:
-            return ColumnKind.OTHER, None, None
+            return text

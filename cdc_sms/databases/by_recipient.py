@@ -3,9 +3,11 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, MetaData, String, Table, Text, cast, literal, select
+from sqlalchemy import Connection, String, Text, cast, literal, select
 
 from cdc_sms.config.settings import TableSettings
+from cdc_sms.databases.expressions import NewestFirst
+from cdc_sms.databases.reflection import mapped_table
 from cdc_sms.model.message import canonical, key_text, message_id
 
 
@@ -36,15 +38,9 @@ def rows_to(
         limit: the most that are returned.
     """
     columns = settings.columns
-    schema, name = settings.schema_and_table
     optional = (columns.created_at, columns.status)
-    table = Table(
-        name,
-        MetaData(),
-        schema=schema,
-        autoload_with=connection,
-        include_columns=[*columns.key, columns.recipient, *filter(None, optional)],
-        resolve_fks=False,
+    table = mapped_table(
+        connection, settings, [*columns.key, columns.recipient, *filter(None, optional)]
     )
     recipient = table.c[columns.recipient]
     # a cast would keep an index from being used
@@ -58,7 +54,7 @@ def rows_to(
             *key,
         )
         .where(text.in_(sorted(numbers)))
-        .order_by(*(one.desc().nulls_last() for one in order))
+        .order_by(*(NewestFirst(one) for one in order))
         .limit(limit)
     )
     return [

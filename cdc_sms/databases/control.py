@@ -19,9 +19,10 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, Engine, delete, func, or_, select, update
+from sqlalchemy import Connection, Engine, delete, or_, select, update
 
-from cdc_sms.databases.engine import in_transaction, insert_if_absent, log_position
+from cdc_sms.databases.engine import in_transaction, place_of
+from cdc_sms.databases.expressions import LogReached, Now, insert_if_absent, locking
 from cdc_sms.databases.history import History
 from cdc_sms.databases.schema import control
 from cdc_sms.model.hold import Hold
@@ -51,7 +52,7 @@ class Control:
             lock: keep others from changing it until the transaction's end.
         """
         statement = select(control.c.value).where(control.c.name == name)
-        found = connection.execute(statement.with_for_update() if lock else statement).scalar()
+        found = connection.execute(locking(statement) if lock else statement).scalar()
         return None if found is None else orjson.loads(found)
 
     def names(self, connection: Connection, prefix: str) -> dict[str, Value]:
@@ -65,9 +66,10 @@ class Control:
         """Return in one look what a claim must know.
 
         Returns:
-            The database's clock, the end of its log, and holds, memory and flood by name.
+            The database's clock, the end of its log (None where this look can't ask for it),
+            and holds, memory and flood by name.
         """
-        at, end = func.now().label("read_at"), log_position().label("log_end")
+        at, end = Now().label("read_at"), LogReached().label("log_end")
         moment = select(at, end).subquery("moment")
         concerns_flow = or_(
             control.c.name.startswith(HOLD_PREFIX, autoescape=True),
@@ -84,7 +86,7 @@ class Control:
     def add(self, connection: Connection, name: str, value: Value) -> None:
         """Set a value; one that stands already stays as it is."""
         connection.execute(
-            insert_if_absent(control).values(name=name, value=_text(value), changed_at=func.now())
+            insert_if_absent(control).values(name=name, value=_text(value), changed_at=Now())
         )
 
     def put(self, connection: Connection, name: str, value: Value) -> None:
@@ -96,7 +98,7 @@ class Control:
         connection.execute(
             update(control)
             .where(control.c.name == name)
-            .values(value=_text(value), changed_at=func.now())
+            .values(value=_text(value), changed_at=Now())
         )
 
     def remove(self, connection: Connection, name: str) -> bool:
@@ -195,7 +197,7 @@ class GapRecord:
         """
 
         def work(connection: Connection) -> dict[str, str]:
-            self._history.saw(connection.execute(select(log_position())).scalar_one())
+            self._history.saw(place_of(connection)[1])
             found = self._control.names(connection, GAP_PREFIX)
             return {name: _text(value) for name, value in found.items()}
 

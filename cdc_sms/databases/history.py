@@ -7,7 +7,6 @@ process that went on would take what was sent for pending, so it ends, and a per
 import threading
 
 from cdc_sms.errors import NeedsPerson
-from cdc_sms.model.position import Lsn
 
 
 class History:
@@ -50,9 +49,15 @@ class History:
 
 
 def gone_back(position: int, furthest: int) -> NeedsPerson:
-    """Return the error of a log that ends before what was seen of it."""
+    """Return the error of a log that ends before what was seen of it.
+
+    Args:
+        position: its end, of the class that prints it.
+        furthest: where it ended before.
+    """
+    before = type(position)(furthest)
     return NeedsPerson(
-        f"The database's log ends at {Lsn(position)}, and was seen up to {Lsn(furthest)} before: "
+        f"The database's log ends at {position}, and was seen up to {before} before: "
         "a backup was restored, or it is another server.",
         hint="Stop all roles; cdc-sms adopt says what becomes of messages from before.",
     )

@@ -2,27 +2,22 @@
 
 from datetime import datetime
 
-from sqlalchemy import Connection, column, func, select
+from sqlalchemy import Connection
 
 from cdc_sms.databases.control import ADOPTED, IDENTITY, Control
-from cdc_sms.databases.engine import log_position
+from cdc_sms.databases.engine import place_of
 from cdc_sms.errors import NeedsPerson
 from cdc_sms.model.identity import Identity, differences
 
 
 def server_identifier(connection: Connection) -> str:
-    """Return what the database server calls itself; a copy of its files calls itself the same.
-
-    Source: PostgreSQL manual, 9.28.12 Control Data Functions.
-    """
-    control_system = func.pg_control_system().table_valued(column("system_identifier"))
-    return str(connection.execute(select(control_system.c.system_identifier)).scalar_one())
+    """Return what the database server calls itself; a copy of its files calls itself the same."""
+    return place_of(connection)[0]
 
 
 def log_end(connection: Connection) -> int | None:
-    """Return how far the server's log is on its disk; None on a standby, which writes none."""
-    found: int | None = connection.execute(select(log_position())).scalar_one()
-    return found
+    """Return how far the server's log is on its disk; None where it writes none, or won't say."""
+    return place_of(connection)[1]
 
 
 def adopted_at(connection: Connection) -> datetime | None:

@@ -10,18 +10,27 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import (
+    ColumnElement,
     Connection,
-    DateTime,
+    FromClause,
+    LargeBinary,
     Text,
     bindparam,
-    cast,
     func,
     or_,
     select,
     update,
 )
 
-from cdc_sms.databases.engine import as_rows, insert_if_absent, rows_of
+from cdc_sms.databases.expressions import (
+    FromHex,
+    Now,
+    as_rows,
+    insert_if_absent,
+    locking,
+    locking_what_is_free,
+    rows_of,
+)
 from cdc_sms.databases.schema import attempt, delivery
 from cdc_sms.model.delivery import AttemptRow, Delivery
 from cdc_sms.model.state import DeadLetterClass, State
@@ -31,12 +40,17 @@ _FIXED = frozenset({"id", "message_key", "key_values", "row_created_at", "seen_a
 _SAVED = [c for c in _COLUMNS if c.name not in _FIXED] + [delivery.c.done]
 
 
-def _is_text(column: Any) -> bool:
-    return column.type.python_type is str
+def _given(columns: Iterable[Any]) -> FromClause:
+    return rows_of(
+        [(c.name, Text() if c.type.python_type in {str, bytes} else c.type) for c in columns]
+    )
 
 
-def _given(columns: Iterable[Any]) -> Any:
-    return rows_of([(c.name, Text() if _is_text(c) else c.type) for c in columns])
+def _values(columns: Iterable[Any], given: FromClause) -> list[ColumnElement[Any]]:
+    return [
+        FromHex(given.c[c.name]) if isinstance(c.type, LargeBinary) else given.c[c.name]
+        for c in columns
+    ]
 
 
 class Ledger:
@@ -50,12 +64,11 @@ class Ledger:
         keys: Any = bindparam("keys", expanding=True)
         self._by_key = select(*_COLUMNS).where(delivery.c.message_key.in_(keys))
         by_id = select(*_COLUMNS).where(delivery.c.id.in_(ids)).order_by(delivery.c.id)
-        self._lock = by_id.with_for_update()
-        self._lock_free = by_id.with_for_update(skip_locked=True)
-        given = _given([*_COLUMNS, delivery.c.done])
+        self._lock = locking(by_id)
+        self._lock_free = locking_what_is_free(by_id)
+        inserted = [*_COLUMNS, delivery.c.done]
         self._insert = insert_if_absent(delivery).from_select(
-            [c.name for c in (*_COLUMNS, delivery.c.done)],
-            select(*given.c),
+            [c.name for c in inserted], select(*_values(inserted, _given(inserted)))
         )
         saved = _given([delivery.c.id, *_SAVED])
         self._save = (
@@ -64,9 +77,9 @@ class Ledger:
             # named twice: of the set the server knows no size, and would read the whole table
             .where(delivery.c.id == saved.c.id, delivery.c.id.in_(ids))
         )
-        attempts = _given(list(attempt.c))
+        attempts = list(attempt.c)
         self._attempts = insert_if_absent(attempt).from_select(
-            [c.name for c in attempt.c], select(*attempts.c)
+            [c.name for c in attempts], select(*_values(attempts, _given(attempts)))
         )
 
     def by_key(self, connection: Connection, keys: Sequence[str]) -> dict[str, list[Delivery]]:
@@ -160,9 +173,9 @@ class Ledger:
             .where(delivery.c.owes_write, delivery.c.next_write_at <= now)
             .order_by(delivery.c.next_write_at)
             .limit(limit)
-            .with_for_update(skip_locked=True)
         )
-        return [_delivery(tuple(row)) for row in connection.execute(statement)]
+        rows = connection.execute(locking_what_is_free(statement))
+        return [_delivery(tuple(row)) for row in rows]
 
     def counts(self, connection: Connection) -> tuple[int, int, int]:
         """Count what is in doubt, what was sent again after a doubt, and what is owed.
@@ -192,7 +205,7 @@ class Ledger:
 
     def now(self, connection: Connection) -> datetime:
         """Return the database's clock."""
-        return connection.execute(select(cast(func.now(), DateTime(timezone=True)))).scalar_one()
+        return connection.execute(select(Now())).scalar_one()
 
 
 def _delivery(values: tuple[Any, ...]) -> Delivery:
@@ -213,7 +226,5 @@ def _as_row(message: Delivery, *, fixed: bool) -> dict[str, object]:
         for f in fields(message)
         if fixed or f.name == "id" or f.name not in _FIXED
     }
-    if fixed and message.record_key is not None:
-        row["record_key"] = "\\x" + message.record_key.hex()
     row["done"] = message.is_done
     return row

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection, func, or_, select
 
+from cdc_sms.databases.expressions import Now, count_of
 from cdc_sms.databases.ledger import Ledger
 from cdc_sms.databases.schema import delivery
 from cdc_sms.model.delivery import Delivery
@@ -60,7 +61,7 @@ def in_doubt_counts(connection: Connection, *, provider: str | None) -> list[InD
         select(
             delivery.c.provider,
             func.count(),
-            func.count().filter(_LEFT),
+            count_of(_LEFT),
             func.min(_since()),
         )
         .where(_IN_DOUBT, *_of(provider))
@@ -94,7 +95,7 @@ def in_doubt_ids(
 def in_flight(connection: Connection) -> int:
     """Count the messages that a member is sending now."""
     statement = select(func.count()).where(
-        ~delivery.c.done, delivery.c.state == State.SENDING, delivery.c.lease_until > func.now()
+        ~delivery.c.done, delivery.c.state == State.SENDING, delivery.c.lease_until > Now()
     )
     return int(connection.execute(statement).scalar_one())
 

@@ -9,18 +9,17 @@ from sqlalchemy import (
     Column,
     ColumnElement,
     Connection,
-    Date,
-    DateTime,
-    MetaData,
-    Table,
     Text,
-    cast,
     func,
     literal,
     select,
 )
 
 from cdc_sms.config.settings import TableSettings
+from cdc_sms.databases.expressions import AsType, NewestFirst, count_of
+from cdc_sms.databases.key_column import key_column
+from cdc_sms.databases.reflection import mapped_table
+from cdc_sms.model.encodings import ColumnKind
 from cdc_sms.model.message import key_text, message_id
 
 SHOWN = 5
@@ -56,18 +55,10 @@ def pending_rows(
     """
     columns = settings.columns
     assert columns.status is not None
-    schema, name = settings.schema_and_table
     wanted = [*columns.key, columns.status, *filter(None, [columns.created_at])]
-    table = Table(
-        name,
-        MetaData(),
-        schema=schema,
-        autoload_with=connection,
-        include_columns=wanted,
-        resolve_fks=False,
-    )
+    table = mapped_table(connection, settings, wanted)
     status = table.c[columns.status]
-    is_pending = status == cast(literal(settings.status.pending, Text), status.type)
+    is_pending = status == AsType(literal(settings.status.pending, Text), type_=status.type)
     created_at = table.c[columns.created_at] if columns.created_at else None
     zone = ZoneInfo(settings.time_zone)
     older = None if created_at is None or before is None else _is_older(created_at, before, zone)
@@ -75,7 +66,7 @@ def pending_rows(
         select(
             func.count(),
             literal(None) if created_at is None else func.min(created_at),
-            literal(None) if older is None else func.count().filter(older),
+            literal(None) if older is None else count_of(older),
         )
         .select_from(table)
         .where(is_pending)
@@ -85,7 +76,7 @@ def pending_rows(
     newest = connection.execute(
         select(literal(None) if created_at is None else created_at, *key)
         .where(is_pending)
-        .order_by(*(c.desc().nulls_last() for c in order))
+        .order_by(*(NewestFirst(c) for c in order))
         .limit(SHOWN)
     )
     return PendingRows(
@@ -100,12 +91,12 @@ def _is_older(
     created_at: Column[Any], before: datetime, zone: ZoneInfo
 ) -> ColumnElement[bool] | None:
     """Compare as the column keeps its times; None where it holds none."""
-    match created_at.type:
-        case DateTime() if created_at.type.timezone:
-            return created_at < before
-        case DateTime():
+    match key_column(created_at).kind:
+        case ColumnKind.TIMESTAMPTZ:
+            return created_at < before.astimezone(UTC)
+        case ColumnKind.TIMESTAMP:
             return created_at < before.astimezone(zone).replace(tzinfo=None)
-        case Date():
+        case ColumnKind.DATE:
             return created_at < before.astimezone(zone).date()
         case _:
             return None

@@ -12,21 +12,20 @@ from sqlalchemy import (
     Connection,
     Engine,
     case,
-    column,
     exc,
     func,
     literal,
     or_,
     select,
-    table,
 )
 
 from cdc_sms.databases.control import Control
-from cdc_sms.databases.engine import classified
+from cdc_sms.databases.dialects.base import Slot
+from cdc_sms.databases.engine import classified, dialect_of
+from cdc_sms.databases.expressions import Now
 from cdc_sms.databases.ledger import Ledger
 from cdc_sms.databases.schema import delivery
 from cdc_sms.model.hold import Hold
-from cdc_sms.model.position import Lsn
 from cdc_sms.model.state import DeadLetterClass, State
 
 Result = TypeVar("Result")
@@ -51,29 +50,6 @@ class OldestUnfinished:
     seen_at: datetime
     due_at: datetime
     age_s: float
-
-
-@dataclass(frozen=True, slots=True)
-class Slot:
-    """The replication slot, as the server sees it.
-
-    Attributes:
-        name: its name.
-        active: whether a reader streams from it now.
-        plugin: the output plugin.
-        confirmed_lsn: what the reader has confirmed; None before the first time.
-        retained_bytes: log that the server keeps for it.
-        unconfirmed_bytes: log that was written and not yet confirmed.
-        wal_status: reserved, extended, unreserved or lost.
-    """
-
-    name: str
-    active: bool
-    plugin: str | None
-    confirmed_lsn: str | None
-    retained_bytes: int | None
-    unconfirmed_bytes: int | None
-    wal_status: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,9 +92,10 @@ def read_only(engine: Engine, work: Callable[[Connection], Result]) -> Result:
     """
     reading = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
     try:
-        with reading.begin() as connection:
-            limit = str(LONGEST_STATEMENT_MS)
-            connection.execute(select(func.set_config("statement_timeout", limit, True)))
+        with (
+            reading.begin() as connection,
+            dialect_of(connection).reading(connection, longest_statement_ms=LONGEST_STATEMENT_MS),
+        ):
             return work(connection)
     except exc.SQLAlchemyError as error:
         raise classified(error) from error
@@ -149,7 +126,7 @@ def oldest_unfinished(connection: Connection) -> list[OldestUnfinished]:
             delivery.c.id,
             delivery.c.seen_at,
             delivery.c.due_at,
-            func.extract("epoch", func.now() - delivery.c.seen_at).label("age_s"),
+            Now().label("now"),
             func.row_number()
             .over(partition_by=delivery.c.state, order_by=delivery.c.seen_at)
             .label("place"),
@@ -159,7 +136,13 @@ def oldest_unfinished(connection: Connection) -> list[OldestUnfinished]:
     )
     statement = select(ranked).where(ranked.c.place == 1).order_by(ranked.c.seen_at)
     return [
-        OldestUnfinished(row.state, row.id, row.seen_at, row.due_at, round(float(row.age_s), 3))
+        OldestUnfinished(
+            row.state,
+            row.id,
+            row.seen_at,
+            row.due_at,
+            round((row.now - row.seen_at).total_seconds(), 3),
+        )
         for row in connection.execute(statement)
     ]
 
@@ -175,52 +158,8 @@ def holds(connection: Connection) -> list[Hold]:
 
 
 def slot(connection: Connection, name: str) -> Slot | None:
-    """Return the replication slot, or None where there is none of that name.
-
-    Source: PostgreSQL manual, 53.20 pg_replication_slots; 9.28.4 Recovery Control Functions.
-    """
-    slots = table(
-        "pg_replication_slots",
-        *map(
-            column,
-            (
-                "slot_name",
-                "active",
-                "plugin",
-                "confirmed_flush_lsn",
-                "restart_lsn",
-                "wal_status",
-            ),
-        ),
-        schema="pg_catalog",
-    )
-    # a standby writes no log of its own; its slots follow what it has replayed
-    end_of_log = case(
-        (func.pg_is_in_recovery(), func.pg_last_wal_replay_lsn()),
-        else_=func.pg_current_wal_lsn(),
-    )
-    statement = select(
-        slots.c.slot_name,
-        slots.c.active,
-        slots.c.plugin,
-        slots.c.confirmed_flush_lsn,
-        func.pg_wal_lsn_diff(end_of_log, slots.c.restart_lsn),
-        func.pg_wal_lsn_diff(end_of_log, slots.c.confirmed_flush_lsn),
-        slots.c.wal_status,
-    ).where(slots.c.slot_name == name)
-    row = connection.execute(statement).first()
-    if row is None:
-        return None
-    found, active, plugin, confirmed, retained, unconfirmed, wal_status = row
-    return Slot(
-        name=found,
-        active=active,
-        plugin=plugin,
-        confirmed_lsn=None if confirmed is None else str(Lsn.parse(str(confirmed))),
-        retained_bytes=None if retained is None else int(retained),
-        unconfirmed_bytes=None if unconfirmed is None else int(unconfirmed),
-        wal_status=wal_status,
-    )
+    """Return the replication slot; None where there is none of that name, or are none at all."""
+    return dialect_of(connection).slot(connection, name)
 
 
 def in_doubt(connection: Connection, *, limit: int) -> list[InDoubtRow]:
@@ -230,7 +169,7 @@ def in_doubt(connection: Connection, *, limit: int) -> list[InDoubtRow]:
         connection: in a transaction of its own.
         limit: the most that are returned.
     """
-    claim_ran_out = (delivery.c.state == State.SENDING) & (delivery.c.lease_until < func.now())
+    claim_ran_out = (delivery.c.state == State.SENDING) & (delivery.c.lease_until < Now())
     left_for_a_person = (delivery.c.state == State.FAILED) & (
         delivery.c.dead_letter_class == DeadLetterClass.IN_DOUBT
     )

@@ -6,7 +6,7 @@ from cdc_sms.config.settings import LedgerSettings
 from cdc_sms.errors import SetupError
 
 VERSION_TABLE = "cdc_sms_version"
-HEAD = "0002"
+HEAD = "0003"
 """The newest revision that this version knows; ``migrations/versions`` ends with it."""
 
 

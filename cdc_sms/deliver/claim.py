@@ -6,14 +6,13 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any
 
 from sqlalchemy import Connection, Engine
 
 from cdc_sms.config.settings import DeliverSettings
 from cdc_sms.databases.business_table import BusinessTable, Read
 from cdc_sms.databases.control import ADOPTED, FLOOD, HOLD_PREFIX, MEMORY, Control, holds_in
-from cdc_sms.databases.engine import in_transaction, was_never_begun
+from cdc_sms.databases.engine import dialect_of, in_transaction
 from cdc_sms.databases.history import History
 from cdc_sms.databases.ledger import Ledger
 from cdc_sms.deliver.decide import (
@@ -30,7 +29,7 @@ from cdc_sms.deliver.flood import FloodGuard
 from cdc_sms.deliver.gate import Gate
 from cdc_sms.deliver.intake import Look
 from cdc_sms.deliver.write_back import Owing, WriteBack
-from cdc_sms.model.business_row import BusinessRow
+from cdc_sms.model.business_row import BusinessRow, Key
 from cdc_sms.model.delivery import AttemptRow, Delivery
 from cdc_sms.model.hold import Hold
 from cdc_sms.model.memory import Memory
@@ -186,15 +185,20 @@ class Claims:
         read = self._table.read(connection, [look.key for look in looks])
         results: list[Result] = []
         left: list[Look] = []
+        seen: list[Look] = []
         for look in looks:
             why = self._unseen(connection, look, read)
-            if why is not None:
+            if why is None:
+                seen.append(look)
+            else:
                 results.append(Wait(look, why))
-                continue
+        held, read = self._proved(connection, seen, known, read, rules)
+        for look in seen:
             row = read.rows.get(look.key)
-            messages = known[look.key_text]
-            finished = finished_without_locks(look, messages, row, rules.status)
-            if finished is not None:
+            finished = finished_without_locks(look, known[look.key_text], row, rules.status)
+            if look.key in held:
+                results.append(Wait(look, "not_visible"))
+            elif finished is not None:
                 results.append(finished)
             else:
                 left.append(look)
@@ -208,15 +212,49 @@ class Claims:
         One that the database never began is of a lost history (a restored backup, another
         server): it waits for a person, and after ``adopt`` the row as it stands is what counts.
         """
-        xid = look.transaction_id
-        if xid is None or read.snapshot.sees(xid):
+        xid, snapshot = look.transaction_id, read.snapshot
+        if xid is None or snapshot is None or snapshot.sees(xid):
             return None
         was_adopted = self._adopted_ms > look.record.timestamp_ms
         if look.looks < LOOKS_BEFORE_DOUBT and not was_adopted:
             return "not_visible"
-        if not was_never_begun(connection, read.snapshot.full(xid)):
+        if not dialect_of(connection).was_never_begun(connection, snapshot, xid):
             return "not_visible"
         return None if was_adopted else "lost_history"
+
+    def _proved(
+        self,
+        connection: Connection,
+        looks: Sequence[Look],
+        known: Mapping[str, Sequence[Delivery]],
+        read: Read,
+        rules: Rules,
+    ) -> tuple[frozenset[Key], Read]:
+        """Look under a lock where a read can't know whether it saw a record's transaction.
+
+        What a claim would lock is left to the claim. What would be finished as the read shows it,
+        or has no row to be locked, is proved: the row that is absent may be about to appear, and
+        the one that is shown about to go.
+
+        Returns:
+            The keys that nothing is known of yet, and the read with what was proved.
+        """
+        if read.snapshot is not None:
+            return frozenset(), read
+        doubtful = [
+            look.key
+            for look in looks
+            if not look.was_visible
+            and (
+                (row := read.rows.get(look.key)) is None
+                or finished_without_locks(look, known[look.key_text], row, rules.status)
+            )
+        ]
+        if not doubtful:
+            return frozenset(), read
+        proof = self._table.prove(connection, doubtful)
+        rest = {key: row for key, row in read.rows.items() if key not in set(doubtful)}
+        return proof.held, replace(read, rows={**rest, **proof.rows})
 
     def _guard(
         self,
@@ -261,10 +299,7 @@ class Claims:
         wanted = sorted(ids | {message.id for message in new})
         messages = self._ledger.lock(connection, wanted, skip_locked=True)
         rows = self._table.lock(connection, sorted(shown))
-        decisions = [
-            self._decision(look, known, messages, shown.get(look.key), rows, read.at, rules)
-            for look in looks
-        ]
+        decisions = [self._decision(look, known, messages, rows, read, rules) for look in looks]
         self._save(connection, decisions, rows, read.at)
         return decisions
 
@@ -273,11 +308,11 @@ class Claims:
         look: Look,
         known: Mapping[str, Sequence[Delivery]],
         messages: Mapping[str, Delivery],
-        shown: BusinessRow | None,
-        rows: Mapping[Any, BusinessRow],
-        now: datetime,
+        rows: Mapping[Key, BusinessRow],
+        read: Read,
         rules: Rules,
     ) -> Decision:
+        shown = read.rows.get(look.key)
         ids = {m.id for m in known[look.key_text]}
         if shown is not None:
             ids.add(shown.message_id)
@@ -286,12 +321,14 @@ class Claims:
         row = rows.get(look.key)
         if row is not None and shown is not None and row.message_id != shown.message_id:
             return Decision(Wait(look, "row_changed", 0.0))
+        if row is None and shown is not None and not look.was_visible and read.snapshot is None:
+            return Decision(Wait(look, "row_locked"))  # the present row may be another one
         return decide(
             look,
             [messages[i] for i in sorted(ids)],
             row or shown,
             row_is_locked=row is None,
-            now=now,
+            now=read.at,
             rules=rules,
         )
 
@@ -299,7 +336,7 @@ class Claims:
         self,
         connection: Connection,
         decisions: Sequence[Decision],
-        rows: Mapping[Any, BusinessRow],
+        rows: Mapping[Key, BusinessRow],
         now: datetime,
     ) -> None:
         owing = [

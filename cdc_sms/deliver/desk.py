@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from cdc_sms.config.settings import DeliverSettings
-from cdc_sms.databases.engine import LockTimeout, RowRefused
+from cdc_sms.databases.refusals import LockTimeout, RowRefused
 from cdc_sms.deliver.breaker import Breaker
 from cdc_sms.deliver.claim import Claims, Taken
 from cdc_sms.deliver.dead_letters import DeadLetters, LetterRefused, Spoilt, SpoiltAcknowledged

@@ -196,7 +196,7 @@ class Settles:
         def work(connection: Connection) -> tuple[int, list[Delivery]]:
             now = self._ledger.now(connection)
             messages = self._ledger.owed(connection, now=now, limit=limit)
-            keys = self._table.keys_of(connection, [m.key_values for m in messages])
+            keys = self._table.keys_of([m.key_values for m in messages])
             owing = [Owing(key, m) for key, m in zip(keys, messages, strict=True)]
             after = self._write_back.apply(connection, owing, now=now)
             self._ledger.save(connection, after)

@@ -14,13 +14,8 @@ from sqlalchemy import Connection, exc
 
 from cdc_sms.config.settings import StatusSettings
 from cdc_sms.databases.business_table import BusinessTable
-from cdc_sms.databases.engine import (
-    LockTimeout,
-    RepeatTransaction,
-    RowRefused,
-    classified,
-    is_lost,
-)
+from cdc_sms.databases.engine import classified, is_lost
+from cdc_sms.databases.refusals import LockTimeout, RepeatTransaction, RowRefused
 from cdc_sms.model.business_row import BusinessRow, Key, RowWrite
 from cdc_sms.model.delivery import Delivery
 from cdc_sms.model.state import State
@@ -111,6 +106,25 @@ class WriteBack:
         status = self._table.status
         if status is None:  # there is no word to owe
             return [_settled(entry.message, None) for entry in owing]
+        if self._table.is_transactional:
+            return self._write(connection, owing, status, now, locked)
+        # what is written here stays, whatever becomes of this transaction: only a word that the
+        # ledger has committed as intended may be, so that the row's word is always known as ours
+        ready = [o for o in owing if _is_announced(o.message, word_of(o.message, status))]
+        written = {m.id: m for m in self._write(connection, ready, status, now, locked)}
+        return [
+            written.get(o.message.id) or _announced(o.message, word_of(o.message, status), now)
+            for o in owing
+        ]
+
+    def _write(
+        self,
+        connection: Connection,
+        owing: Sequence[Owing],
+        status: StatusSettings,
+        now: datetime,
+        locked: Mapping[Key, BusinessRow] | None,
+    ) -> list[Delivery]:
         if not owing:
             return []
         for one_by_one in (False, True):  # a set that is refused is looked at more closely
@@ -251,6 +265,15 @@ def _owed(message: Delivery, word: str, now: datetime) -> Delivery:
         next_write_at=now + timedelta(seconds=pause),
         write_failures=min(message.write_failures + 1, 32),
     )
+
+
+def _is_announced(message: Delivery, word: str | None) -> bool:
+    return word is None or (message.owes_write and message.intended_word == word)
+
+
+def _announced(message: Delivery, word: str | None, now: datetime) -> Delivery:
+    """Note a word that may be written as soon as this note is committed."""
+    return replace(message, intended_word=word, owes_write=True, next_write_at=now)
 
 
 def _note(event: str, message: Delivery) -> None:

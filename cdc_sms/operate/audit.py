@@ -467,7 +467,7 @@ def _rows_of(
     connection: Connection, table: BusinessTable, messages: Sequence[Delivery]
 ) -> Mapping[str, BusinessRow]:
     """Return the rows of messages by message id; those that are gone are not in it."""
-    keys = table.keys_of(connection, sorted({message.key_values for message in messages}))
+    keys = table.keys_of(sorted({message.key_values for message in messages}))
     if not keys:
         return {}
     return {row.message_id: row for row in table.read(connection, keys).rows.values()}

@@ -10,15 +10,16 @@ import orjson
 import phonenumbers
 from sqlalchemy import Connection, Engine
 
-from cdc_sms.config.settings import Sections
+from cdc_sms.config.settings import Kind, Sections
 from cdc_sms.databases.acts import Act, Acts
 from cdc_sms.databases.auditing import attempts_of
 from cdc_sms.databases.business_table import BusinessTable
 from cdc_sms.databases.by_recipient import rows_to
 from cdc_sms.databases.control import MEMORY, Control
+from cdc_sms.databases.dialects.base import Slot
 from cdc_sms.databases.ledger import Ledger
 from cdc_sms.databases.lookup import messages_by_id
-from cdc_sms.databases.reading import Slot, read_only, slot
+from cdc_sms.databases.reading import read_only, slot
 from cdc_sms.envelope.row_key import RowKey
 from cdc_sms.errors import (
     ActRefused,
@@ -168,7 +169,7 @@ class _Narrator:
                 return []
             acts = Acts().of_targets(connection, [message.id for message in found])
             mapped = BusinessTable.reflect(connection, table)
-            keys = mapped.keys_of(connection, [message.key_values for message in found])
+            keys = mapped.keys_of([message.key_values for message in found])
             rows = mapped.read(connection, list(dict.fromkeys(keys))).rows
             around = _around(connection, self._sections)
             return [
@@ -193,7 +194,7 @@ class _Narrator:
             values = _key_values(what, self._sections.table.name)
             if len(values) != len(mapped.key_columns):
                 return None
-            keys = mapped.keys_of(connection, [orjson.dumps(values).decode()])
+            keys = mapped.keys_of([orjson.dumps(values).decode()])
             rows = list(mapped.read(connection, keys).rows.values())
             if not rows:
                 return None
@@ -256,7 +257,7 @@ class _Narrator:
         if "at" in record:
             events.append(Event(record["at"], "on the outbox", {"record": record["record"]}))
         waits: Waits = what_an_unknown_row_waits_for(
-            row, record.get("record"), around, slot=_slot_text(its_slot)
+            row, record.get("record"), around, slot=_slot_text(its_slot, self._sections.source.kind)
         )
         if "why_not" in record and "record" not in record:
             waits = Waits(f"It isn't known: {record['why_not']}", "cdc-sms status")
@@ -411,7 +412,9 @@ def _source(value: bytes | None) -> Mapping[str, Any]:
     return source if isinstance(source, dict) else {}
 
 
-def _slot_text(its_slot: Slot | None) -> str:
+def _slot_text(its_slot: Slot | None, kind: Kind) -> str:
+    if kind != "postgres":
+        return "cdc-sms status says how far capture is"
     if its_slot is None:
         return "no replication slot of that name stands"
     reads = "is read from" if its_slot.active else "is read by nobody"

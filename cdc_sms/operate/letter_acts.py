@@ -279,7 +279,7 @@ def _rows(
         if not messages:
             return {}, now
         table = BusinessTable.reflect(connection, sections.table)
-        keys = table.keys_of(connection, [message.key_values for message in messages])
+        keys = table.keys_of([message.key_values for message in messages])
         read = table.read(connection, list(dict.fromkeys(keys)))
         of = zip(messages, keys, strict=True)
         return {m.id: read.rows[key] for m, key in of if key in read.rows}, now

@@ -10,9 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TextIO
-from urllib.parse import urlsplit
 
-import psycopg
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
@@ -20,7 +18,6 @@ from confluent_kafka.cimpl import NewTopic
 from sqlalchemy import Connection, Engine
 
 from cdc_sms.cli.main import run
-from cdc_sms.config.settings import LedgerSettings
 from cdc_sms.databases.control import Control, Value
 from cdc_sms.databases.engine import in_transaction, open_engine
 from cdc_sms.databases.ledger import Ledger
@@ -29,11 +26,11 @@ from cdc_sms.kafka.headers import DeadLetter, dead_letter_headers
 from cdc_sms.model.delivery import Delivery
 from cdc_sms.model.hold import Hold
 from cdc_sms.model.state import DeadLetterClass, State
-from support.business.postgres import TABLE
+from support.business.base import Database
+from support.business.dialects import business_of
 from support.commands import Command, Commands
-from support.fixtures.databases import PostgresDatabase
 from support.flow import COLUMNS
-from support.ledgers import source_settings
+from support.ledgers import sections_of
 
 NUMBER = "+48600100200"
 
@@ -50,7 +47,7 @@ class Said:
 class Site:
     """One installation on which nothing runs."""
 
-    database: PostgresDatabase
+    database: Database
     kafka: str
     prefix: str
     cdc_sms: Commands
@@ -59,19 +56,18 @@ class Site:
 
     def __post_init__(self) -> None:
         """Make its table, ledger, topics and configuration."""
-        url = urlsplit(self.database.dsn)
-        plain = url._replace(netloc=url.netloc.replace(f":{url.password}@", "@")).geturl()
-        self.environment["CDC_SMS_SOURCE__PASSWORD"] = str(url.password)
+        self.business = business_of(self.database)
+        self.environment["CDC_SMS_SOURCE__PASSWORD"] = self.business.password
         self.config = self.folder / "cdc-sms.toml"
         self.config.write_text(
-            f'[source]\ndsn = "{plain}"\n{COLUMNS}\n'
+            f'[source]\ndsn = "{self.business.dsn}"\n{COLUMNS}\n'
             f'[kafka]\nbootstrap_servers = "{self.kafka}"\nprefix = "{self.prefix}"\n'
             "[providers.justsend]\nmax_segments = 2\n"
         )
-        self.database.execute(TABLE)
-        ledger = LedgerSettings()
-        self.engine: Engine = open_engine(source_settings(self.database), ledger)
-        upgrade(self.engine, ledger)
+        self.database.execute(self.business.table)
+        sections = sections_of(self.database)
+        self.engine: Engine = open_engine(sections.source, sections.ledger)
+        upgrade(self.engine, sections.ledger)
         quiet = {"bootstrap.servers": self.kafka, "log_level": 0}
         self.producer = Producer({**quiet, "acks": "all"})
         admin = AdminClient({"bootstrap.servers": self.kafka, "log_level": 0})
@@ -133,22 +129,15 @@ class Site:
 
     def insert(self, count: int = 1, *, status: str = "failed") -> list[int]:
         """Insert rows; return their keys."""
-        rows = self.database.execute(
-            "INSERT INTO sms (phone, body, status) SELECT %s, 'Hello Anna ' || g, %s"
-            " FROM generate_series(1, %s) g RETURNING id",
-            NUMBER,
-            status,
-            count,
-        )
-        return [key for (key,) in rows]
+        rows = [(NUMBER, f"Hello Anna {n}", status) for n in range(1, count + 1)]
+        with self.business.session(commits=True) as session:
+            session.insert(rows, "phone, body, status")
+            keys = session.execute("SELECT id FROM sms ORDER BY id DESC LIMIT %s", count)
+        return sorted(key for (key,) in keys)
 
     def know(self, keys: Sequence[int], state: State, **facts: Any) -> list[Delivery]:
         """Have the ledger know rows as messages in a state; return them."""
-        stamps = self.database.execute(
-            "SELECT id, to_char(created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')"
-            " FROM sms WHERE id = ANY(%s)",
-            list(keys),
-        )
+        stamps = self._stamps(keys)
         now = datetime.now(UTC) - timedelta(seconds=1)
         messages = [
             Delivery(
@@ -164,6 +153,12 @@ class Site:
         ]
         in_transaction(self.engine, lambda connection: Ledger().insert(connection, messages))
         return messages
+
+    def _stamps(self, keys: Sequence[int]) -> list[tuple[int, str]]:
+        """Return created-at, canonical, of each row."""
+        ids = f"SELECT s.id, {self.business.id_of_created_at} FROM sms s"
+        found = self.database.execute(ids)
+        return [(key, one.rpartition("@")[2]) for key, one in found if key in set(keys)]
 
     def message(self, key: int) -> dict[str, Any]:
         """Return one message's ledger row."""
@@ -183,11 +178,9 @@ class Site:
     def acts(self, target: str | None = None) -> list[tuple[str, Mapping[str, Any], Any]]:
         """Return command, details and outcome of the acts on one thing, or of those on many."""
         rows = self.database.execute(
-            "SELECT act, details, outcome FROM cdc_sms_act"
-            " WHERE target IS NOT DISTINCT FROM %s::text ORDER BY started_at",
-            target,
+            "SELECT act, details, outcome, target FROM cdc_sms_act ORDER BY started_at"
         )
-        return [(act, json.loads(d), o and json.loads(o)) for act, d, o in rows]
+        return [(act, json.loads(d), o and json.loads(o)) for act, d, o, of in rows if of == target]
 
     def hold(self, *holds: Hold) -> None:
         """Put holds in force."""
@@ -276,12 +269,15 @@ class Site:
             )
             for m in messages
         ]
-        with psycopg.connect(self.database.dsn) as connection:
-            connection.cursor().executemany(
-                "UPDATE cdc_sms_delivery SET dlq_partition = %s, dlq_offset = %s, done = true"
-                " WHERE id = %s",
-                [(*place.split(":"), m.id) for place, m in zip(places, messages, strict=True)],
-            )
+        with self.business.session() as session:
+            for place, message in zip(places, messages, strict=True):
+                session.execute(
+                    "UPDATE cdc_sms_delivery SET dlq_partition = %s, dlq_offset = %s, done = true"
+                    " WHERE id = %s",
+                    *place.split(":"),
+                    message.id,
+                )
+            session.commit()
         return places
 
     def records(self, topic: str = "outbox") -> list[Any]:

@@ -8,7 +8,8 @@ from sqlalchemy import exc
 
 import cdc_sms
 from cdc_sms import errors
-from cdc_sms.databases.engine import LockTimeout, RepeatTransaction, RowRefused, classified
+from cdc_sms.databases.engine import classified
+from cdc_sms.databases.refusals import LockTimeout, RepeatTransaction, RowRefused
 
 PACKAGE = Path(cdc_sms.__file__).parent
 

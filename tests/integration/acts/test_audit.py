@@ -3,12 +3,13 @@
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, LiteralString
 
 import pytest
 from confluent_kafka import Consumer, TopicPartition
 from sqlalchemy import Connection
 from support.acts_site import Site
+from support.business.dialects import SOURCES
 
 from cdc_sms.databases.acts import Acts
 from cdc_sms.databases.engine import in_transaction
@@ -18,6 +19,15 @@ from cdc_sms.model.state import DeadLetterClass, State
 AT_ONCE = ("audit", "--grace", "0")
 LONG_AGO = datetime.now(UTC) - timedelta(days=2)
 OLD: Mapping[str, Any] = {"due_at": LONG_AGO, "seen_at": LONG_AGO, "changed_at": LONG_AGO}
+
+_TWO_COLUMNS: LiteralString = (
+    "ALTER TABLE sms DROP PRIMARY KEY, ADD PRIMARY KEY (area, id), ADD KEY (id)"
+)
+TWO_COLUMNS: Mapping[str, LiteralString] = {
+    "postgres": "ALTER TABLE sms DROP CONSTRAINT sms_pkey, ADD PRIMARY KEY (area, id)",
+    "mysql": _TWO_COLUMNS,
+    "mariadb": _TWO_COLUMNS,
+}
 
 
 def _found(site: Site, *words: str) -> list[tuple[str, str]]:
@@ -51,6 +61,7 @@ def _carried(place: tuple[int, int]) -> Mapping[str, int]:
     return {"record_partition": place[0], "record_offset": place[1]}
 
 
+@pytest.mark.parametrize("source", SOURCES)
 def test_site_on_which_all_is_accounted_for_is_said_to_be_so(site: Site) -> None:
     sent, gone = site.insert(2, status="sent")
     site.know([sent, gone], State.SENT, row_word="sent", **OLD)
@@ -154,6 +165,7 @@ def test_dead_letter_is_found_when_it_is_owed_or_gone_and_not_while_it_lies_ther
     assert sorted(found) == [("dead letter gone", second.id), ("dead letter owed", first.id)]
 
 
+@pytest.mark.parametrize("source", SOURCES)
 def test_holds_gaps_and_interrupted_acts_are_found(site: Site) -> None:
     site.hold(Hold("manual", HoldKind.MANUAL, "wrong price", LONG_AGO))
     site.put("gap:0", {})
@@ -183,15 +195,12 @@ def test_limit_bounds_what_is_named_and_not_what_is_counted(site: Site) -> None:
     assert len(report["findings"]) == 3
 
 
-def test_table_with_a_key_of_two_columns_is_read_to_its_end(site: Site) -> None:
-    site.database.execute("ALTER TABLE sms DROP CONSTRAINT sms_pkey, ADD COLUMN area text")
-    site.database.execute("ALTER TABLE sms ADD PRIMARY KEY (area, id)")
-    site.database.execute(
-        "INSERT INTO sms (phone, body, area, status)"
-        " SELECT '+48600100200', 'Hello', 'a' || g %% %s, 'pending'"
-        " FROM generate_series(1, 1200) g",
-        7,
-    )
+@pytest.mark.parametrize("source", SOURCES)
+def test_table_with_a_key_of_two_columns_is_read_to_its_end(site: Site, source: str) -> None:
+    site.database.execute("ALTER TABLE sms ADD COLUMN area varchar(9)")
+    site.database.execute(TWO_COLUMNS[source])
+    rows = [("+48600100200", "Hello", f"a{n % 7}", "pending") for n in range(1_200)]
+    site.business.insert(rows, "phone, body, area, status")
     config = site.config.read_text()
     site.config.write_text(config.replace('key = "id"', 'key = ["area", "id"]'))
 

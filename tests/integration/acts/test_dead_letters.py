@@ -4,9 +4,9 @@ import json
 from datetime import UTC, datetime
 from pathlib import Path
 
-import psycopg
 import pytest
 from support.acts_site import NUMBER, Site
+from support.business.dialects import SOURCES
 from support.waiting import until
 
 from cdc_sms.databases.act_lock import only_act
@@ -31,6 +31,7 @@ def _unclear(site: Site) -> str:
 # ---- list and show -------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("source", SOURCES)
 def test_list_leaves_out_what_is_settled_unless_asked(site: Site) -> None:
     opened = _given_up(site)
     replayed = _given_up(site)
@@ -85,6 +86,7 @@ def test_edit_keeps_the_correction_in_the_ledger_and_no_value_in_the_audit(site:
     assert line["standing"] == "edited"
 
 
+@pytest.mark.parametrize("source", SOURCES)
 def test_edit_adds_to_an_earlier_correction(site: Site, tmp_path: Path) -> None:
     letter = _given_up(site)
     text = tmp_path / "text"
@@ -146,6 +148,7 @@ def test_edit_refuses_what_is_no_dead_letter_any_more(site: Site) -> None:
 # ---- replay --------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("source", SOURCES)
 def test_replay_opens_the_message_anew_and_brings_it_back(site: Site) -> None:
     letter = _given_up(site, attempts=8)
 
@@ -269,7 +272,7 @@ def test_replay_is_refused_while_another_runs(site: Site) -> None:
 def test_replay_killed_in_the_middle_is_given_again_and_doubles_nothing(site: Site) -> None:
     site.give_all_up(site.insert(350))
     wish = ("dlq", "replay", "--class", "permanent", "--yes")
-    with psycopg.connect(site.database.dsn) as other:
+    with site.business.session() as other:
         other.execute(
             "SELECT * FROM cdc_sms_delivery WHERE dlq_partition = 1"
             " ORDER BY dlq_offset DESC LIMIT 1 FOR UPDATE"
@@ -293,11 +296,7 @@ def test_replay_killed_in_the_middle_is_given_again_and_doubles_nothing(site: Si
 
 
 def _waits_for_a_lock(site: Site) -> bool:
-    [(waiting,)] = site.database.execute(
-        "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
-        " AND datname = current_database()"
-    )
-    return bool(waiting)
+    return site.business.waits() > 0
 
 
 def test_replay_of_what_could_not_be_read_produces_its_bytes_again_once(site: Site) -> None:
@@ -317,6 +316,7 @@ def test_replay_of_what_could_not_be_read_produces_its_bytes_again_once(site: Si
 # ---- discard -------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("source", SOURCES)
 def test_discard_settles_letters_and_sends_nothing(site: Site) -> None:
     letter = _given_up(site)
     undecodable = site.write_letter(None, DeadLetterClass.UNDECODABLE, code="undecodable")

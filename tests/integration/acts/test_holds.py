@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 from support.acts_site import Site
+from support.business.dialects import SOURCES
 
 from cdc_sms.databases.control import FLOOD, IDENTITY, MEMORY
 from cdc_sms.model.hold import Hold, HoldKind
@@ -27,6 +28,7 @@ def test_hold_stands_from_the_first_time_it_was_given(site: Site) -> None:
     assert [act for act, _, _ in site.acts("hold:manual")] == ["hold", "hold"]
 
 
+@pytest.mark.parametrize("source", SOURCES)
 def test_hold_says_what_is_in_flight_and_how_long(site: Site) -> None:
     lease = datetime(2999, 1, 1, tzinfo=UTC)
     site.know(site.insert(3), State.SENDING, claim_token="t", lease_until=lease)
@@ -80,9 +82,10 @@ def test_resume_refuses_what_is_not_safe_and_changes_nothing(
     assert all(site.control(f"hold:{kind.value}") for kind in holds)
 
 
+@pytest.mark.parametrize("source", SOURCES)
 def test_resume_shows_the_backlog_and_then_remembers_that_it_was_accepted(site: Site) -> None:
     keys = site.insert(3, status="pending")
-    site.database.execute("UPDATE sms SET created_at = '2020-01-01Z' WHERE id = %s", keys[0])
+    site.database.execute("UPDATE sms SET created_at = '2020-01-01' WHERE id = %s", keys[0])
     site.insert(2, status="sent")
     site.put(MEMORY, Memory(since=datetime(2021, 1, 1, tzinfo=UTC)).as_value())
     site.hold(_hold(HoldKind.BACKLOG))

@@ -2,9 +2,9 @@
 
 from datetime import timedelta
 
-import psycopg
 import pytest
 from support.acts_site import Site
+from support.business.dialects import SOURCES
 from support.waiting import until
 
 from cdc_sms.databases.act_lock import only_act
@@ -22,6 +22,7 @@ def _in_doubt(site: Site, count: int = 1) -> list[str]:
     return [message.id for message in known]
 
 
+@pytest.mark.parametrize("source", SOURCES)
 @pytest.mark.parametrize(
     ("verdict", "state", "owes_write"),
     [("--sent", "sent", True), ("--resend", "pending", False), ("--drop", "failed", True)],
@@ -112,6 +113,7 @@ def test_resolve_all_can_be_for_one_provider(site: Site) -> None:
     assert site.message(2)["state"] == "in_doubt"
 
 
+@pytest.mark.parametrize("source", SOURCES)
 def test_resolve_all_is_refused_while_another_long_act_runs(site: Site) -> None:
     _in_doubt(site, 3)
 
@@ -122,11 +124,12 @@ def test_resolve_all_is_refused_while_another_long_act_runs(site: Site) -> None:
     assert site.states() == {("in_doubt", 1): 3}
 
 
+@pytest.mark.parametrize("source", SOURCES)
 def test_resolve_all_killed_in_the_middle_is_given_again_and_doubles_nothing(site: Site) -> None:
     ids = sorted(_in_doubt(site, 350))
     wish = ("in-doubt", "resolve", "--all", "--resend", "--yes")
-    with psycopg.connect(site.database.dsn) as other:
-        other.execute("SELECT * FROM cdc_sms_delivery WHERE id = %s FOR UPDATE", (ids[250],))
+    with site.business.session() as other:
+        other.execute("SELECT * FROM cdc_sms_delivery WHERE id = %s FOR UPDATE", ids[250])
         command = site.start(*wish, CDC_SMS_LEDGER__LOCK_TIMEOUT_S="60")
         until(lambda: site.states().get(("pending", 2)) == 200, within_s=30)
         command.kill()

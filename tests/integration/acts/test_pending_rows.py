@@ -23,7 +23,7 @@ def _count(
     settings = TableSettings.model_validate(
         {"name": "sms", "columns": mapped, "status": status or {}, "time_zone": "Europe/Warsaw"}
     )
-    engine = open_engine(source_settings(database.dsn), LedgerSettings())
+    engine = open_engine(source_settings(database), LedgerSettings())
     try:
         return read_only(engine, lambda c: pending_rows(c, settings, before=BEFORE))
     finally:

@@ -3,10 +3,11 @@
 import json
 from datetime import UTC, datetime, timedelta
 
-import psycopg
+import pytest
 from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
 from support.acts_site import Site
+from support.business.dialects import SOURCES
 from support.waiting import until
 
 from cdc_sms.databases.act_lock import only_act
@@ -27,6 +28,7 @@ def _record(site: Site, key: int, **headers: bytes) -> str:
     )
 
 
+@pytest.mark.parametrize("source", SOURCES)
 def test_record_of_an_unknown_message_is_produced_again_as_it_was(site: Site) -> None:
     [key] = site.insert(status="pending")
     place = _record(site, key, **{EMITTED: b"overdue"})
@@ -42,6 +44,7 @@ def test_record_of_an_unknown_message_is_produced_again_as_it_was(site: Site) ->
     assert outcome == said["done"]
 
 
+@pytest.mark.parametrize("source", SOURCES)
 def test_dry_run_names_what_is_left_alone_and_changes_nothing(site: Site) -> None:
     sent, failed, doubt, sending = (site.insert(status="failed")[0] for _ in range(4))
     site.know([sent], State.SENT)
@@ -198,9 +201,9 @@ def test_replay_killed_in_the_middle_is_given_again_and_doubles_nothing(site: Si
     for key in keys:
         _record(site, key)
     wish = ("replay", "--from-time", "1h", "--include", "failed", "--yes")
-    with psycopg.connect(site.database.dsn) as other:
+    with site.business.session() as other:
         last = f"sms/{keys[-1]}"
-        other.execute("SELECT 1 FROM cdc_sms_delivery WHERE message_key = %s FOR UPDATE", (last,))
+        other.execute("SELECT 1 FROM cdc_sms_delivery WHERE message_key = %s FOR UPDATE", last)
         command = site.start(*wish, CDC_SMS_LEDGER__LOCK_TIMEOUT_S="60")
         until(lambda: ("pending", 2) in site.states() and _waits_for_a_lock(site), within_s=60)
         command.kill()
@@ -216,11 +219,7 @@ def test_replay_killed_in_the_middle_is_given_again_and_doubles_nothing(site: Si
 
 
 def _waits_for_a_lock(site: Site) -> bool:
-    [(waiting,)] = site.database.execute(
-        "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
-        " AND datname = current_database()"
-    )
-    return bool(waiting)
+    return site.business.waits() > 0
 
 
 def test_second_replay_is_refused_while_one_runs(site: Site) -> None:

@@ -7,8 +7,10 @@ from support.ledgers import source_settings
 
 from cdc_sms.config.settings import LedgerSettings
 from cdc_sms.databases.control import GapRecord
-from cdc_sms.databases.engine import in_transaction, log_position, open_engine
+from cdc_sms.databases.engine import in_transaction, open_engine
+from cdc_sms.databases.expressions import LogReached
 from cdc_sms.databases.history import History
+from cdc_sms.databases.identity import log_end
 from cdc_sms.databases.migrations import upgrade
 from cdc_sms.errors import NeedsPerson
 
@@ -17,8 +19,9 @@ def test_a_connection_to_a_log_that_has_gone_back_is_refused(
     postgres_database: PostgresDatabase,
 ) -> None:
     history = History()
-    engine = open_engine(source_settings(postgres_database.dsn), LedgerSettings(), history=history)
-    end = in_transaction(engine, lambda c: c.execute(select(log_position())).scalar_one())
+    engine = open_engine(source_settings(postgres_database), LedgerSettings(), history=history)
+    end = in_transaction(engine, log_end)
+    assert end is not None
     engine.dispose()
 
     history.saw(end + 10**12)
@@ -31,7 +34,7 @@ def test_a_connection_to_a_log_that_has_gone_back_is_refused(
 def test_what_a_power_failure_may_take_without_a_loss_is_not_counted(
     postgres_database: PostgresDatabase,
 ) -> None:
-    engine = open_engine(source_settings(postgres_database.dsn), LedgerSettings())
+    engine = open_engine(source_settings(postgres_database), LedgerSettings())
     flushed: ColumnElement[int] = literal_column("(pg_current_wal_flush_lsn() - '0/0')::bigint")
 
     def work(connection: Connection) -> list[bool]:
@@ -41,7 +44,7 @@ def test_what_a_power_failure_may_take_without_a_loss_is_not_counted(
             connection.exec_driver_sql(
                 "INSERT INTO large SELECT repeat('x', 1000) FROM generate_series(1, 10000)"
             )
-            position, safe = connection.execute(select(log_position(), flushed)).one()
+            position, safe = connection.execute(select(LogReached(), flushed)).one()
             seen.append(position <= safe)
         return seen
 
@@ -59,7 +62,7 @@ def test_another_server_is_refused() -> None:
 
 
 def test_a_flag_that_was_set_anew_meanwhile_stays(postgres_database: PostgresDatabase) -> None:
-    engine = open_engine(source_settings(postgres_database.dsn), LedgerSettings())
+    engine = open_engine(source_settings(postgres_database), LedgerSettings())
     upgrade(engine, LedgerSettings())
     gaps = GapRecord(engine, History())
     insert = "INSERT INTO cdc_sms_control VALUES (%s, %s, now())"

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Connection, event
+from support.business.base import Database
 from support.factories import hold
-from support.fixtures.databases import PostgresDatabase
 from support.ledgers import SETTINGS, Bench, bench
 
 from cdc_sms.databases.control import FLOOD, MEMORY, Control
@@ -30,8 +30,8 @@ SMALL = SETTINGS.model_copy(update={"flood_after": 3})
 
 
 @pytest.fixture
-def desk(postgres_database: PostgresDatabase) -> Iterator[Bench]:
-    made = bench(postgres_database, settings=SMALL)
+def desk(database: Database) -> Iterator[Bench]:
+    made = bench(database, settings=SMALL)
     yield made
     made.engine.dispose()
 
@@ -57,7 +57,7 @@ def test_a_success_ends_the_run(desk: Bench) -> None:
 
 
 def test_the_run_counts_over_members(desk: Bench) -> None:
-    other = bench(desk.database, settings=SMALL, create=None)
+    other = bench(desk.database, settings=SMALL, is_there=True)
     keys = [desk.insert() for _ in range(3)]
 
     desk.settle(desk.claim(keys[0]), PERMANENT)
@@ -163,7 +163,7 @@ def test_a_hold_that_was_lifted_meanwhile_is_not_put_back_by_a_claim(desk: Bench
 
 
 def test_members_that_claim_at_once_let_no_more_pass_than_a_person_said(desk: Bench) -> None:
-    other = bench(desk.database, settings=SMALL, create=None)
+    other = bench(desk.database, settings=SMALL, is_there=True)
     keys = [desk.insert() for _ in range(6)]
     desk.hold(hold(HoldKind.FLOOD, let=3))
 
@@ -213,7 +213,7 @@ def test_what_an_old_backlog_holds_is_not_emitted_over_and_over(desk: Bench) -> 
     keys = [desk.insert() for _ in range(2)]
     desk.claim(keys[0])
     desk.database.execute(
-        "UPDATE sms SET send_after = now() + interval '2 h' WHERE id = %s", keys[1]
+        "UPDATE sms SET send_after = now() + interval '2' hour WHERE id = %s", keys[1]
     )
     desk.take(desk.look(keys[1]))
     held = desk.insert()
@@ -235,7 +235,7 @@ def test_what_an_old_backlog_holds_is_not_emitted_over_and_over(desk: Bench) -> 
 
 def test_a_ledger_from_before_there_was_a_memory_holds_nothing_that_it_knows(desk: Bench) -> None:
     key = desk.insert()
-    desk.database.execute("UPDATE sms SET send_after = now() + interval '1 minute'")
+    desk.database.execute("UPDATE sms SET send_after = now() + interval '1' minute")
     desk.take(desk.look(key))
     desk.database.execute("UPDATE sms SET send_after = NULL")
     desk.database.execute(
@@ -254,7 +254,7 @@ def test_a_ledger_from_before_there_was_a_memory_holds_nothing_that_it_knows(des
 def test_a_backlog_that_is_accepted_during_a_claim_is_not_held_again(desk: Bench) -> None:
     key = desk.insert()
     in_transaction(desk.engine, lambda c: _forget_what_was_before(desk, c))
-    person = bench(desk.database, create=None)
+    person = bench(desk.database, is_there=True)
 
     def accept(connection: Connection) -> None:
         value = Control().get(connection, MEMORY)
@@ -263,7 +263,7 @@ def test_a_backlog_that_is_accepted_during_a_claim_is_not_held_again(desk: Bench
 
     @event.listens_for(desk.engine, "before_cursor_execute")
     def _meanwhile(_connection: object, _cursor: object, statement: str, *_: object) -> None:
-        if statement.startswith("INSERT INTO public.cdc_sms_delivery"):
+        if statement.startswith("INSERT") and "cdc_sms_delivery" in statement:
             in_transaction(person.engine, accept)
 
     [held] = desk.take(desk.look(key))

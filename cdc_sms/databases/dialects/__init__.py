@@ -1,0 +1,1 @@
+"""What differs between databases: one file for each kind that is spoken."""
