@@ -6,6 +6,9 @@ nothing and fails where a page differs from the code.
 """
 
 import inspect
+import json
+import os
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from itertools import groupby
@@ -120,6 +123,25 @@ def ailments() -> Iterator[str]:
         yield ""
 
 
+def supported() -> Iterator[str]:
+    """Yield what is tested on which server: each cell is there because tests of it are."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "tests")}
+    command = [sys.executable, "-m", "support.supported"]
+    found = subprocess.run(  # noqa: S603 - our own program
+        command, cwd=ROOT, env=environment, check=True, capture_output=True, text=True
+    )
+    tested = {tuple(pair) for pair in json.loads(found.stdout.splitlines()[-1])}
+    sys.path.append(str(ROOT / "tests"))
+    from support.supported import PARTS, SERVERS  # noqa: PLC0415 - of the tests, not of cdc-sms
+
+    parts = list(dict.fromkeys(PARTS.values()))
+    yield f"| tested | {' | '.join(parts)} |"
+    yield "|---|" + ":-:|" * len(parts)
+    for server, name in SERVERS.items():
+        cells = ("yes" if (server, part) in tested else "-" for part in parts)
+        yield f"| {name} | {' | '.join(cells)} |"
+
+
 PAGES: dict[str, Callable[[], Iterator[str]]] = {
     "docs/configuration.md": settings,
     "docs/commands.md": commands,
@@ -128,6 +150,7 @@ PAGES: dict[str, Callable[[], Iterator[str]]] = {
     "docs/provider.md": provider_codes,
     "docs/architecture.md": transitions,
     "docs/doctor.md": ailments,
+    "README.md": supported,
 }
 
 
