@@ -64,7 +64,8 @@ def enum_words(column_type: str) -> tuple[str, ...]:
     """Return the words of an ENUM or SET: ``enum('a','it''s')``.
 
     Args:
-        column_type: as ``INFORMATION_SCHEMA.COLUMNS.COLUMN_TYPE`` has it.
+        column_type: as ``INFORMATION_SCHEMA.COLUMNS.COLUMN_TYPE`` has it: apostrophes doubled, and
+            backslashes, line ends and zeros behind a backslash.
     """
     words: list[str] = []
     at = column_type.index("(") + 1
@@ -75,13 +76,20 @@ def enum_words(column_type: str) -> tuple[str, ...]:
     return tuple(words)
 
 
+_ESCAPED: Mapping[str, str] = {"n": "\n", "r": "\r", "0": "\0"}
+
+
 def _quoted(text: str, at: int) -> tuple[str, int]:
     characters: list[str] = []
     while True:
-        if text[at] != "'":
+        following = text[at + 1 : at + 2]
+        if text[at] == "\\":
+            characters.append(_ESCAPED.get(following, following))
+            at += 2
+        elif text[at] != "'":
             characters.append(text[at])
             at += 1
-        elif text[at + 1 : at + 2] == "'":
+        elif following == "'":
             characters.append("'")
             at += 2
         else:

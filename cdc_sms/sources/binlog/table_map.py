@@ -12,11 +12,11 @@ Source: MySQL source documentation, ``Table_map_event``; MySQL source, ``rpl_uti
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from pymysqlreplication.constants import FIELD_TYPE
 
-from cdc_sms.sources.binlog.charsets import decoder
+from cdc_sms.sources.binlog.charsets import UTF_8, decoder
 from cdc_sms.sources.binlog.column import Column
 from cdc_sms.sources.binlog.dictionary import Declared, Dictionary
 from cdc_sms.sources.binlog.events import HEADER_BYTES, length_encoded
@@ -276,14 +276,36 @@ def described(
     if found.says_names:
         known = {column.name: column for column in dictionary.columns} if dictionary else {}
         declared = [known.get(name) for name in found.names]
-    elif dictionary is not None and len(dictionary.columns) == len(found.types):
-        declared = list(dictionary.columns)
     else:
-        raise UnfittingError
+        declared = list(dictionary.columns) if dictionary else []
+        if hidden_columns(found, dictionary):
+            declared += _VERSION
+        if len(declared) != len(found.types):
+            raise UnfittingError
+    key = _key(found, dictionary)
     columns = tuple(
-        _column(found, number, column, charsets) for number, column in enumerate(declared)
+        _column(found, number, column, charsets, key) for number, column in enumerate(declared)
     )
-    return columns, _key(found, dictionary)
+    return columns, key
+
+
+def hidden_columns(found: TableMap, dictionary: Dictionary | None) -> int:
+    """Return how many columns at the end no query shows unless it names them.
+
+    MariaDB's tables with system versioning have two: from when till when a version held.
+    """
+    if dictionary is None or len(found.types) != len(dictionary.columns) + len(_VERSION):
+        return 0
+    ends = found.types[-len(_VERSION) :], found.metadata[-len(_VERSION) :]
+    is_named = found.names[-len(_VERSION) :] in ([], [column.name for column in _VERSION])
+    is_versioned = ends == (bytes([FIELD_TYPE.TIMESTAMP2] * 2), [6, 6])
+    return len(_VERSION) if is_versioned and is_named else 0
+
+
+_VERSION = [
+    Declared("row_start", "timestamp", digits=6, nullable=False),
+    Declared("row_end", "timestamp", digits=6, nullable=False),
+]
 
 
 def _key(found: TableMap, dictionary: Dictionary | None) -> tuple[str, ...]:
@@ -293,7 +315,11 @@ def _key(found: TableMap, dictionary: Dictionary | None) -> tuple[str, ...]:
 
 
 def _column(
-    found: TableMap, number: int, declared: Declared | None, charsets: Mapping[int, str]
+    found: TableMap,
+    number: int,
+    declared: Declared | None,
+    charsets: Mapping[int, str],
+    key: tuple[str, ...],
 ) -> Column:
     kind, metadata = found.real_types[number], found.metadata[number]
     fits = declared is not None and _fits(kind, metadata, declared)
@@ -308,10 +334,11 @@ def _column(
         charset = None
     words = known.words if known else ()
     if number in found.words:
-        words = tuple(map(decoder(charset or _BINARY_CHARSET), found.words[number]))
+        words = _decoded(found.words[number], charset, words)
     unsigned = known.unsigned if known else False
+    name = found.names[number] if found.says_names else known.name if known else ""
     return Column(
-        name=found.names[number] if found.says_names else known.name if known else "",
+        name=name,
         type_code=found.types[number],
         metadata=metadata,
         declared=known.declared if known else _undeclared(kind, charset),
@@ -321,7 +348,18 @@ def _column(
         nullable=known.nullable if known else found.nullable[number],
         default=known.default if known else None,
         scale=known.scale if known else None,
+        is_key=name in key,
     )
+
+
+def _decoded(words: list[bytes], charset: str | None, declared: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the words of ENUM and SET as text.
+
+    Debezium has them from the declaration; of the rarer character sets it knows some only in part.
+    """
+    if charset not in UTF_8 and len(words) == len(declared):
+        return declared
+    return tuple(map(decoder(charset or _BINARY_CHARSET), words))
 
 
 _DECLARED: Mapping[int, tuple[str, ...]] = {
@@ -347,7 +385,7 @@ _DECLARED: Mapping[int, tuple[str, ...]] = {
     FIELD_TYPE.JSON: ("json",),
     FIELD_TYPE.ENUM: ("enum",),
     FIELD_TYPE.SET: ("set",),
-    FIELD_TYPE.VARCHAR: ("varchar", "varbinary"),
+    FIELD_TYPE.VARCHAR: ("varchar", "varbinary", "vector"),
     FIELD_TYPE.VAR_STRING: ("varchar", "varbinary"),
     FIELD_TYPE.STRING: ("char", "binary", "uuid", "inet6", "inet4"),
     FIELD_TYPE.BLOB: (
@@ -398,7 +436,7 @@ def _fits(kind: int, metadata: int, declared: Declared) -> bool:
         return metadata == declared.digits
     if kind == FIELD_TYPE.NEWDECIMAL:
         return metadata == declared.size << 8 | (declared.scale or 0)
-    if kind == FIELD_TYPE.VARCHAR:
+    if kind == FIELD_TYPE.VARCHAR and declared.declared != "vector":
         return metadata == declared.size
     return True
 
