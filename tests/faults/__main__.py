@@ -69,7 +69,8 @@ def _told(found: Found) -> Found:
 
 def _chosen(parser: argparse.ArgumentParser, options: argparse.Namespace) -> list[Case]:
     """Return the cases of this run, or end with exit code 2."""
-    known = [mutation.name for mutation in MUTATIONS] if options.mutations else list(CASES)
+    mutations = [mutation.name for mutation in MUTATIONS if options.source in mutation.sources]
+    known = mutations if options.mutations else list(CASES)
     names = options.only or known
     unknown = [name for name in names if name not in known]
     if unknown:

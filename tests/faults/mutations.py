@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from support.business.dialects import SOURCES
+
 import cdc_sms
 from faults.catalogue import CASES
 from faults.runs import Found, block, run
@@ -51,11 +53,12 @@ class Edit:
 
 @dataclass(frozen=True)
 class Mutation:
-    """One fault of the code, and the case that has to find it."""
+    """One fault of the code, and the case that has to find it, on which databases."""
 
     name: str
     case: str
     edits: tuple[Edit, ...]
+    sources: Sequence[str] = SOURCES
 
 
 MUTATIONS = (
@@ -79,7 +82,20 @@ MUTATIONS = (
     Mutation(
         "absent-taken-for-deleted",
         "row-late",
-        (Edit("deliver/claim.py", "if xid is None or read.snapshot.sees(xid):", "if True:"),),
+        (
+            Edit(
+                "deliver/claim.py",
+                "if xid is None or snapshot is None or snapshot.sees(xid):",
+                "if True:",
+            ),
+        ),
+        sources=["postgres"],
+    ),
+    Mutation(
+        "absent-not-proved-under-a-lock",
+        "row-late",
+        (Edit("deliver/claim.py", "if read.snapshot is not None:", "if True:"),),
+        sources=["mysql", "mariadb"],
     ),
     Mutation(
         "claim-taken-over-within-its-lease",
@@ -155,7 +171,11 @@ def run_mutations(servers: Servers, plan: Plan, only: Sequence[str] | None) -> b
     Raises:
         MutationError: a mutation doesn't fit the code any more.
     """
-    chosen = [mutation for mutation in MUTATIONS if only is None or mutation.name in only]
+    chosen = [
+        mutation
+        for mutation in MUTATIONS
+        if plan.source in mutation.sources and (only is None or mutation.name in only)
+    ]
     with tempfile.TemporaryDirectory(prefix="cdc-sms-mutations-") as folder:
         copies = {mutation: _mutated(mutation, Path(folder)) for mutation in chosen}
         found = {

@@ -56,14 +56,14 @@ class Shop:
             due_s += self._each_s
             first = next(numbers)
             batch = range(first, first + self._batch)
-            begin = self._log_end()
+            begin = self._log_end(session)
             session.insert((f"+48600{n % 1_000_000:06}", f"{self._tag} {n}") for n in batch)
             session.commit()
-            place = Sold(begin, self._log_end())
+            place = Sold(begin, self._log_end(session))
             self._sold.update((f"{self._tag} {n}", place) for n in batch)
 
-    def _log_end(self) -> Position:
-        return self._flow.business.log_end() if self._notes else ()
+    def _log_end(self, session: Session) -> Position:
+        return self._flow.business.log_end_by(session) if self._notes else ()
 
     @classmethod
     @contextmanager

@@ -42,7 +42,7 @@ def connection_kills(site: Site) -> None:
     with site.database_proxy(flow) as (proxy, environment):
         reader = flow.start("capture", ready=True, **environment)
         flow.start("deliver")
-        with Shop.open(flow, rows_per_s=40, notes=True) as sold:
+        with Shop.open(flow, rows_per_s=60, notes=True) as sold:
             by_server = 0
             for _ in range(site.plan.kills):
                 site.until(lambda: _streams(flow), what="the reader to read again")

@@ -2,6 +2,7 @@
 
 from threading import Event
 
+from support.business.base import Session
 from support.flow import COLUMNS, Flow
 
 from cdc_sms.playground.faults import Rule
@@ -26,10 +27,10 @@ def row_locked(site: Site) -> None:
     with flow.business.session() as first, flow.business.session() as second:
         flow.business.insert(_tagged("slow", 4))
         site.until(lambda: flow.provider.in_flight == 4, what="four requests under way")
-        first.execute("SELECT * FROM sms WHERE body LIKE 'slow%' FOR UPDATE")
+        _lock(flow, first, "slow")
         second.insert(_tagged("early", 4))
         second.commit()
-        second.execute("SELECT * FROM sms WHERE body LIKE 'early%' FOR UPDATE")
+        _lock(flow, second, "early")
         flow.insert(40)
         site.until(lambda: flow.statuses()["sent"] >= 40, what="the others to be sent")
         owed = "SELECT count(*) FROM cdc_sms_delivery WHERE owes_write AND state = 'sent'"
@@ -45,6 +46,12 @@ def row_locked(site: Site) -> None:
     site.until(lambda: flow.statuses()["sent"] == 48, what="every row to be written")
     site.rest()
     site.promise("each is accepted once", set(flow.accepted().values()) == {1})
+
+
+def _lock(flow: Flow, session: Session, tag: str) -> None:
+    """Lock rows one by one by their keys: MySQL locks all that it looks at on its way."""
+    for (key,) in flow.database.execute(f"SELECT id FROM sms WHERE body LIKE '{tag}%'"):
+        session.execute("SELECT * FROM sms WHERE id = %s FOR UPDATE", key)
 
 
 def _tagged(tag: str, count: int) -> list[tuple[str, str]]:

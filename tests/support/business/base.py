@@ -175,9 +175,14 @@ class Business(ABC):
     def waits(self) -> int:
         """Count the sessions of this database that wait for a lock."""
 
-    @abstractmethod
     def log_end(self) -> Position:
         """Return where the server's log ends."""
+        with self.session(commits=True) as session:
+            return self.log_end_by(session)
+
+    @abstractmethod
+    def log_end_by(self, session: Session) -> Position:
+        """Ask by a session that is there."""
 
     @abstractmethod
     def confirmed(self, saved: Callable[[], Sequence[str]]) -> Position:

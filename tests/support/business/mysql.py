@@ -55,7 +55,12 @@ class MysqlBusiness(Business):
 
     def __init__(self, database: Database) -> None:
         super().__init__(database)
-        self.source = "mariadb" if database.dsn.startswith("mariadb:") else "mysql"
+        is_mariadb = database.dsn.startswith("mariadb:")
+        self.source = "mariadb" if is_mariadb else "mysql"
+        # MySQL 9.7 can't show its older list while anybody's statement holds an emoji
+        self._sessions: LiteralString = (
+            f"{'information_schema' if is_mariadb else 'performance_schema'}.processlist"
+        )
 
     def readable_by(self, host: str, port: int) -> str:
         """Return the address without TLS."""
@@ -84,19 +89,19 @@ class MysqlBusiness(Business):
     def waits(self) -> int:
         """Count the sessions that wait for a lock: of rows, or of the whole table."""
         [(count,)] = self.database.execute(
-            "SELECT count(*) FROM information_schema.processlist p"
+            f"SELECT count(*) FROM {self._sessions} p"
             " LEFT JOIN information_schema.innodb_trx t ON t.trx_mysql_thread_id = p.id"
             " WHERE p.db = database()"
             " AND (p.state LIKE 'Waiting for%lock%' OR t.trx_state = 'LOCK WAIT')"
         )
         return int(count)
 
-    def log_end(self) -> Position:
+    def log_end_by(self, session: Session) -> Position:
         """Return the place at which the next event of the binlog will be."""
         asked: LiteralString = (
             "SHOW MASTER STATUS" if self.source == "mariadb" else "SHOW BINARY LOG STATUS"
         )
-        [(file, at, *_)] = self.database.execute(asked)
+        [(file, at, *_)] = session.execute(asked)
         return _place(str(file), int(at))
 
     def confirmed(self, saved: Callable[[], Sequence[str]]) -> Position:
@@ -119,8 +124,7 @@ class MysqlBusiness(Business):
     def end_readers(self) -> int:
         """Kill the threads that send the binlog to who asked for it from this database."""
         readers = self.database.execute(
-            "SELECT id FROM information_schema.processlist"
-            " WHERE command LIKE 'Binlog Dump%' AND db = database()"
+            f"SELECT id FROM {self._sessions} WHERE command LIKE 'Binlog Dump%' AND db = database()"
         )
         for (number,) in readers:
             with suppress(pymysql.OperationalError):  # it ended by itself

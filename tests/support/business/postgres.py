@@ -61,9 +61,9 @@ class PostgresBusiness(Business):
         )
         return int(count)
 
-    def log_end(self) -> Position:
+    def log_end_by(self, session: Session) -> Position:
         """Return the place at which the next record of the log will be."""
-        [(lsn,)] = self.database.execute("SELECT (pg_current_wal_insert_lsn() - '0/0')::bigint")
+        [(lsn,)] = session.execute("SELECT (pg_current_wal_insert_lsn() - '0/0')::bigint")
         return (int(lsn),)
 
     def confirmed(self, saved: Callable[[], Sequence[str]]) -> Position:
