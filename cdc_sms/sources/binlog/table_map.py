@@ -12,7 +12,7 @@ Source: MySQL source documentation, ``Table_map_event``; MySQL source, ``rpl_uti
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from pymysqlreplication.constants import FIELD_TYPE
 
