@@ -3,8 +3,8 @@
 Pure. Accepted are key and value in JSON, each with or without the schema wrapper; the envelope
 (``before``, ``after``, ``source``, ``op``) or, unwrapped, the row with ``__op`` beside its
 columns; and tombstones. What Debezium says of itself (heartbeats, transactions' begin and end,
-changes of the schema) is known, and belongs to no row. The row's columns stay JSON values: what a
-key's column means is decided by the type of the business table's column
+notifications, signals, changes of the schema) is known, and belongs to no row. The row's columns
+stay JSON values: what a key's column means is decided by the type of the business table's column
 (``model/encodings.py``).
 
 Source: Debezium's documentation, "Data change events" of each connector, "Transaction metadata"
@@ -36,6 +36,12 @@ _SOURCE_FIELDS = (
 
 _OUR_TABLES = "cdc_sms_"
 """What the ledger's tables begin with; a heartbeat or a signal may be a row of one of them."""
+
+_SIGNALS = (
+    *("execute-snapshot", "stop-snapshot", "pause-snapshot", "resume-snapshot"),
+    *("snapshot-window-open", "snapshot-window-close", "schema-changes", "log"),
+)
+"""What a row of Debezium's signal table (id, type, data) asks for."""
 
 _DECIMAL = "org.apache.kafka.connect.data.Decimal"
 
@@ -100,6 +106,8 @@ def _notice(key: Mapping[str, object], body: Mapping[str, object]) -> str | None
         return "transaction"
     if key.keys() == {"databaseName"} and "ddl" in body:
         return "schema_change"
+    if {"aggregate_type", "additional_data"} <= body.keys() and "op" not in body:
+        return "notification"
     return None
 
 
@@ -176,15 +184,10 @@ def _enveloped(
     source = body.get("source")
     if not isinstance(source, dict):
         source = {}
-    if _is_ours(source.get("table")):
+    after = body.get("after")
+    if _is_ours(source.get("table")) or _is_signal(after):
         return Notice("own_table")
-    return _event(
-        columns,
-        types,
-        letter=body["op"],
-        after=body.get("after"),
-        transaction=source.get("txId"),
-    )
+    return _event(columns, types, letter=body["op"], after=after, transaction=source.get("txId"))
 
 
 def _unwrapped(
@@ -209,13 +212,14 @@ def _unwrapped(
                 hint="Set value.converter=org.apache.kafka.connect.json.JsonConverter.",
             )
         raise _no_change_event("The value has neither op nor __op")
-    if _is_ours(added.get("source_table", added.get("table"))):
+    after = {n: v for n, v in body.items() if not (in_value and n.startswith(in_value))}
+    if _is_ours(added.get("source_table", added.get("table"))) or _is_signal(after):
         return Notice("own_table")
     return _event(
         columns,
         types,
         letter=added["op"],
-        after={n: v for n, v in body.items() if not (in_value and n.startswith(in_value))},
+        after=after,
         transaction=added.get("source_txId", added.get("txId")),
     )
 
@@ -249,6 +253,15 @@ def _added(names: Mapping[str, object], prefix: str) -> Mapping[str, object]:
 
 def _is_ours(table: object) -> bool:
     return isinstance(table, str) and table.lower().startswith(_OUR_TABLES)
+
+
+def _is_signal(after: object) -> bool:
+    """Say whether it is a row of Debezium's own signal table, whatever its name."""
+    return (
+        isinstance(after, dict)
+        and after.keys() == {"id", "type", "data"}
+        and after["type"] in _SIGNALS
+    )
 
 
 def _header_value(value: bytes) -> object:

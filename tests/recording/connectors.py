@@ -64,7 +64,10 @@ class Recorder:
     def differing_here(self) -> Mapping[str, str]:
         """Return the properties that differ, with the names of this place filled in."""
         signals = f"{self.place.schema}.{SIGNALS}"
-        return {key: value.replace("<signals>", signals) for key, value in self.differing.items()}
+        return {
+            key: value.replace("<signals>", signals).replace("<prefix>", self.prefix)
+            for key, value in self.differing.items()
+        }
 
     def _own(self) -> Mapping[str, str]:
         if self.place.connector == "postgresql":

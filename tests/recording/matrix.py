@@ -45,6 +45,8 @@ _EVERYWHERE: Mapping[str, Mapping[str, str]] = {
         "provide.transaction.metadata": "true",
         "heartbeat.interval.ms": "500",
         "include.schema.changes": "true",
+        "notification.enabled.channels": "sink",
+        "notification.sink.topic.name": "<prefix>.notifications",
     },
     "incremental": {"signal.data.collection": "<signals>"},
 }

@@ -269,7 +269,8 @@ class Mysql:
         Nobody maps such a column; but SQLAlchemy fails on a ``VECTOR(3)`` beside those that are.
         """
         known = sqlalchemys.ischema_names  # type: ignore[attr-defined]
-        sqlalchemys.ischema_names = _Types(known)  # type: ignore[attr-defined]
+        read_as_text = {"inet4": types.String, "inet6": types.String}
+        sqlalchemys.ischema_names = _Types({**known, **read_as_text})  # type: ignore[attr-defined]
 
     def connect(self, source: SourceSettings, *, role: str) -> "pymysql.Connection[Any]":
         """Open a connection on which a dead link is noticed."""

@@ -261,6 +261,7 @@ def test_of_a_name_that_comes_twice_the_last_counts() -> None:
     assert event.key == {"id": 2}
 
 
+SIGNAL = {"id": "a", "type": "snapshot-window-open", "data": "{}"}
 TRANSACTION = {"status": "BEGIN", "id": "571", "event_count": None, "data_collections": None}
 
 
@@ -275,6 +276,9 @@ TRANSACTION = {"status": "BEGIN", "id": "571", "event_count": None, "data_collec
         ({"ID": 1}, {**ENVELOPE, "source": {"table": "CDC_SMS_SIGNAL"}}, "own_table"),
         ({"id": 1}, {"id": 1, "__op": "c", "__source_table": "cdc_sms_signal"}, "own_table"),
         ({"id": 1}, {"id": 1, "__op": "c", "__table": "cdc_sms_signal"}, "own_table"),
+        ({"id": "a"}, {**ENVELOPE, "after": SIGNAL}, "own_table"),
+        ({"id": "a"}, {**SIGNAL, "__op": "c", "__deleted": "false"}, "own_table"),
+        ({"id": "a"}, {"id": "a", "aggregate_type": "x", "additional_data": {}}, "notification"),
     ],
     ids=lambda one: one if isinstance(one, str) else None,
 )
@@ -290,6 +294,13 @@ def test_what_belongs_to_no_row_is_told_by_what_it_is(
 )
 def test_a_table_may_have_a_key_that_is_called_as_debezium_calls_its_own(key: object) -> None:
     assert isinstance(decode(_json(key), _json(ENVELOPE), []), ChangeEvent)
+
+
+@pytest.mark.parametrize(
+    "row", [{"id": 1, "type": "log"}, {"id": 1, "type": "sms", "data": "{}"}], ids=repr
+)
+def test_a_business_row_is_not_taken_for_a_signal(row: Mapping[str, object]) -> None:
+    assert _event(KEY, {**ENVELOPE, "after": row}).after == row
 
 
 def test_a_row_may_have_a_status_of_begin() -> None:
