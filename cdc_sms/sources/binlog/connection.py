@@ -122,16 +122,19 @@ def texts(rows: Rows) -> tuple[tuple[str | None, ...], ...]:
 
 
 @contextmanager
-def errors_mapped(doing: str) -> Iterator[None]:
+def errors_mapped(doing: str, *, access: str | None = None) -> Iterator[None]:
     """Raise the driver's errors as ours.
 
     Args:
         doing: what failed, as the beginning of a sentence.
+        access: what to do where access is denied; None: look at user and password.
     """
     try:
         yield
     except pymysql.Error as error:
         code, message = _said(error)
+        if code == ER.ACCESS_DENIED_ERROR and access is not None:
+            raise SetupError(f"{doing} failed: {message} ({code}).", hint=access) from error
         raise mapped(code, message, doing=doing) from error
     except OSError as error:  # while TLS is agreed on
         raise mapped(CR.CR_SERVER_LOST, str(error), doing=doing) from error

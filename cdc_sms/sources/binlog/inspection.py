@@ -184,7 +184,7 @@ def _table(facts: Facts, table: TableSettings) -> Iterator[Finding]:
         )
         return
     key, mapped = facts.dictionary.key, table.columns.key
-    if facts.table[2] != "BASE TABLE":
+    if facts.table[2] not in ("BASE TABLE", "SYSTEM VERSIONED"):
         yield Finding("no-table", f"{table.name} is no table.", "Name a table in table.name.")
     elif not key:
         columns = ", ".join(quoted(column) for column in mapped)

@@ -19,8 +19,11 @@ _U32 = struct.Struct("<I")
 _PACKET_BYTES = 4
 _LARGEST = 0xFFFFFF
 
-STEP_BYTES = 1024
+SMALLEST_STEP_BYTES, LARGEST_STEP_BYTES = 64, 1024
 """So much is decompressed at once: a block of zstd is 128 KiB, and 20 bytes may hold one."""
+
+_USUAL_BYTES = 1 << 16
+"""The step grows as long as no more comes out of it."""
 
 
 class Payload:
@@ -48,7 +51,7 @@ class Payload:
         self._content_left = found.size - (self.begin - event_at) - checksum_bytes
         self._packet_left = at + _PACKET_BYTES + length - self.begin
         self._continues: bool = length == _LARGEST
-        self._step = len(data) if self._content_left <= STEP_BYTES else STEP_BYTES
+        self._step = SMALLEST_STEP_BYTES
         decompressor = zstandard.ZstdDecompressor()
         self._decompress: Callable[[bytes], bytes] = (
             decompressor.decompressobj(read_across_frames=True).decompress
@@ -78,16 +81,22 @@ class Payload:
         size: int = min(self._packet_left, len(data) - at)
         if self._content_left:
             size = min(size, self._content_left, self._step)
-            try:
-                self._inner += self._decompress(data[at : at + size])
-            except zstandard.ZstdError as error:
-                raise LogDecodeError(
-                    "A compressed transaction of the log can't be decompressed.",
-                    hint="Report it with the server's version.",
-                ) from error
+            self._inflate(data[at : at + size])
             self._content_left -= size
         self._packet_left -= size
         return at + size
+
+    def _inflate(self, part: bytes) -> None:
+        try:
+            inflated = self._decompress(part)
+        except zstandard.ZstdError as error:
+            raise LogDecodeError(
+                "A compressed transaction of the log can't be decompressed.",
+                hint="Report it with the server's version.",
+            ) from error
+        self._inner += inflated
+        is_usual = len(inflated) <= _USUAL_BYTES
+        self._step = min(2 * self._step, LARGEST_STEP_BYTES) if is_usual else SMALLEST_STEP_BYTES
 
     def is_starved(self, data: bytes, at: int) -> bool:
         """Say whether more has to be received before it can go on."""

@@ -80,9 +80,12 @@ def register(connection: Connection, server_id: int) -> None:
     content += struct.pack("<BBHII", 0, 0, 0, 0, 0)
     with errors_mapped("Registering as a replica"):
         execute(connection, "SET " + ", ".join(settings))
+    with errors_mapped("Registering as a replica", access=_RIGHT):
         connection._execute_command(COMMAND.COM_REGISTER_SLAVE, content)  # type: ignore[attr-defined]  # noqa: SLF001
         connection._read_ok_packet()  # type: ignore[attr-defined]  # noqa: SLF001
 
+
+_RIGHT = "Give the user the right: GRANT REPLICATION SLAVE ON *.* TO the user."
 
 _SOURCE = ("master", "source")
 """The former and the present word."""

@@ -45,6 +45,8 @@ class Images:
         columns: as its TABLE_MAP says.
         key: the primary key's columns.
         mariadb: whether the server is MariaDB.
+        hidden: how many columns at the end are no part of the row: since when, and till when, it
+            holds; 0 where there are none.
 
     Thread: one owner.
     """
@@ -57,10 +59,13 @@ class Images:
         key: tuple[str, ...],
         *,
         mariadb: bool,
+        hidden: int = 0,
     ) -> None:
         self._columns = columns
         self._mariadb = mariadb
-        self._captured = CapturedTable(schema, table, tuple(c.name for c in columns), key)
+        self._hidden = hidden
+        shown = tuple(column.name for column in columns[: len(columns) - hidden])
+        self._captured = CapturedTable(schema, table, shown, key)
         self._layouts: dict[bytes, _Layout] = {}
         self._count = len(columns).to_bytes(1) if len(columns) < _ONE_BYTE else _long(len(columns))
         self._count_bytes = len(self._count)
@@ -105,6 +110,8 @@ class Images:
             values, at = decode(data, at)
             if places is not None:
                 values = self._whole(values, places)
+                if self._hidden and _is_former(values.pop(), values.pop()):
+                    continue
             target.append(CapturedRow(captured, values, create, position, transaction, ordinal))
             ordinal += 1
         self._ends_at(at, end)
@@ -130,12 +137,12 @@ class Images:
             target.append(
                 CapturedRow(
                     self._captured,
-                    values if latter.places is None else self._whole(values, latter.places),
+                    self._shown(values, latter.places),
                     Operation.UPDATE,
                     position,
                     transaction,
                     ordinal,
-                    before if former.places is None else self._whole(before, former.places),
+                    self._shown(before, former.places),
                 )
             )
             ordinal += 1
@@ -157,7 +164,13 @@ class Images:
     def _made(self, bitmap: int) -> _Layout:
         present = tuple(n for n in range(len(self._columns)) if bitmap >> n & 1)
         decode = row_decoder([self._columns[n] for n in present], mariadb=self._mariadb)
-        return _Layout(decode, None if len(present) == len(self._columns) else present)
+        is_whole = len(present) == len(self._columns) and not self._hidden
+        return _Layout(decode, None if is_whole else present)
+
+    def _shown(self, values: list[object], places: tuple[int, ...] | None) -> list[object]:
+        if places is None:
+            return values
+        return self._whole(values, places)[: len(self._columns) - self._hidden]
 
     def _whole(self, values: Sequence[object], places: tuple[int, ...]) -> list[object]:
         whole: list[object] = [_ABSENT] * len(self._columns)
@@ -171,3 +184,12 @@ class Images:
                 f"Rows of {self._captured.name} end {at - end} bytes behind their event.",
                 hint="Report it with the server's version.",
             )
+
+
+_FOR_EVER = ("2038-01-19", "2106-02-07")
+"""The largest TIMESTAMP of MariaDB before 11.5, and since: the version that holds ends there."""
+
+
+def _is_former(end: object, _start: object) -> bool:
+    """Say whether a row is a version that an update or a delete has put aside."""
+    return not str(end).startswith(_FOR_EVER)

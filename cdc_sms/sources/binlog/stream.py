@@ -27,7 +27,13 @@ from cdc_sms.sources.binlog.payload import Payload
 from cdc_sms.sources.binlog.position import BinlogPosition, coordinate
 from cdc_sms.sources.binlog.rows import Images
 from cdc_sms.sources.binlog.statements import Meaning, Reader, Statement
-from cdc_sms.sources.binlog.table_map import UnfittingError, described, parse, signature
+from cdc_sms.sources.binlog.table_map import (
+    UnfittingError,
+    described,
+    hidden_columns,
+    parse,
+    signature,
+)
 
 BATCH_ROWS = 500
 
@@ -382,6 +388,8 @@ class Stream:
         return -1
 
     def _move(self, end: int) -> None:
+        if not end:  # it doesn't say: the next one will
+            return
         high = self._offset & -_WRAPS
         if high + end < self._offset:
             high += _WRAPS
@@ -466,7 +474,7 @@ class Stream:
         act = _ACTS[kind]
         if act == _ROWS:
             if position is None:
-                position = events.place(data, at)
+                position = self._place(data, at)
             self._rows(kind, data, at, end, batch, position)
         elif act == _TABLE_MAP:
             if data.startswith(self._signatures, at + 27):
@@ -482,6 +490,14 @@ class Stream:
             self._other(kind, data, at, end, batch)
         elif act == _UNKNOWN and not events.header(data, at).flags & events.IGNORABLE:
             self._fail(f"an event of type {kind} is not known")
+
+    def _place(self, data: bytes, at: int) -> int:
+        """Return where in the file an event begins that belongs to a transaction."""
+        found = events.place(data, at)
+        if found >= 0:
+            return found
+        # MariaDB from 11 on: only the first and the last event of a transaction say where they are
+        return events.place(self._gtid, 0) if isinstance(self._gtid, bytes) else self._offset
 
     def _other(self, kind: int, data: bytes, at: int, end: int, batch: Batch) -> None:
         match kind:
@@ -638,7 +654,7 @@ class Stream:
         content = data[at + 27 + len(self._signature) : end]
         images = self._images.get(content)
         if images is None:
-            place = events.place(data, at) if position is None else position
+            place = self._place(data, at) if position is None else position
             images = self._images[content] = self._describe(content, place)
         self._mapped[table_id] = images
 
@@ -661,7 +677,8 @@ class Stream:
         if not key or not {*key} <= {column.name for column in columns}:
             self._fail(f"rows of {self._watched.table} have no primary key", None)
         names = (self._watched.schema, self._watched.table)
-        return Images(*names, columns, key, mariadb=self._mariadb)
+        hidden = hidden_columns(found, table)
+        return Images(*names, columns, key, mariadb=self._mariadb, hidden=hidden)
 
     def _look_up(self, place: int, *, certainly: bool) -> Dictionary | None:
         self._table = self._lookup(self._file, place, certainly=certainly)

@@ -12,7 +12,8 @@ from support.waiting import until
 from cdc_sms.errors import LogDecodeError, PositionLost
 from cdc_sms.model.captured_row import BinlogTransaction, CapturedRow, Undecodable
 from cdc_sms.model.change_event import Operation
-from cdc_sms.sources.base import Log, Start
+from cdc_sms.sources.base import Log, LogState, Start
+from cdc_sms.sources.binlog.position import BinlogPosition
 
 BOTH = [
     pytest.param("mysql_database", marks=pytest.mark.mysql),
@@ -370,4 +371,60 @@ def test_a_heartbeat_of_another_reader_is_passed_by(business: BinlogBusiness) ->
 
     until(all_read, within_s=5, every_s=0)
     assert not any(beats)
+    log.close()
+
+
+# MariaDB's own
+
+
+def test_a_table_that_keeps_its_versions_shows_rows_and_no_former_versions(
+    mariadb118_database: BinlogDatabase,
+) -> None:
+    business = BinlogBusiness(
+        mariadb118_database,
+        "CREATE TABLE sms (id int PRIMARY KEY, recipient varchar(20), body text,"
+        " status varchar(10) DEFAULT 'pending') WITH SYSTEM VERSIONING",
+    )
+    assert business.source().inspect().state is LogState.ABSENT
+    business.insert([1])
+    log = business.source().acquire(Start.NEW_SNAPSHOT)
+
+    business.insert([2])
+    business.execute("UPDATE sms SET status = 'sent'; DELETE FROM sms WHERE id = 1")
+    business.insert([3])
+    found = read_until(log, lambda batch: 3 in ids(batch.rows)).rows
+
+    assert ids(found) == [1, 2, 3]
+    assert {row.table.columns for row in found} == {("id", "recipient", "body", "status")}
+    log.close()
+
+
+def test_a_row_of_a_server_that_tells_few_places_has_one(
+    mariadb118_database: BinlogDatabase,
+) -> None:
+    business = BinlogBusiness(mariadb118_database)
+    log = business.source().acquire(Start.NEW_STREAM)
+    begin = BinlogPosition.from_text(business.positions.text or "").offset
+
+    business.insert([1])
+    business.insert([2])
+    first, second = rows(log, 2)
+
+    assert begin <= first.position < second.position
+    log.close()
+
+
+def test_a_vector_is_read(mariadb118_database: BinlogDatabase) -> None:
+    business = BinlogBusiness(
+        mariadb118_database,
+        "CREATE TABLE sms (id int PRIMARY KEY, body text, recipient text, v vector(2),"
+        " status varchar(10) DEFAULT 'pending')",
+    )
+    log = business.source().acquire(Start.NEW_STREAM)
+
+    business.execute("INSERT INTO sms (id, v) VALUES (1, vec_fromtext('[1,2.5]'))")
+    (row,) = rows(log, 1)
+
+    assert as_dict(row)["id"] == 1
+    assert as_dict(row)["status"] == "pending"
     log.close()
