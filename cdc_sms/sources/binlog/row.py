@@ -113,9 +113,9 @@ def _size_reader(one: Reading) -> Callable[[bytes, int], int]:
 
 def _cut(length: int) -> LogDecodeError:
     return LogDecodeError(
-        f"a row goes beyond its event's {length} bytes",
-        hint="the table's columns aren't those that the row was written with; "
-        "see the runbook's page on a changed table",
+        f"A row goes beyond its event's {length} bytes.",
+        hint="The table was changed in a way that the log doesn't tell: report it with the "
+        "server's version and the statement that changed the table.",
     )
 
 

@@ -122,8 +122,8 @@ def as_connector_takes(column: Column, *, mariadb: bool) -> Column:
 
 def _unknown(column: Column) -> Reading:
     raise LogDecodeError(
-        f"column {column.name!r} has the log's type {column.type_code}, which is unknown",
-        hint="change the column's type, or capture this table with Debezium",
+        f"Column {column.name} has the log's type {column.type_code}, which is unknown.",
+        hint="Change the column's type, or let Debezium capture this table.",
     )
 
 

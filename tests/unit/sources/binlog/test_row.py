@@ -97,5 +97,5 @@ def test_a_row_that_is_cut_is_refused_or_ends_behind_the_buffer(length: int) -> 
 
 
 def test_a_column_of_an_unknown_type_is_named_and_refused() -> None:
-    with pytest.raises(LogDecodeError, match="'odd' has the log's type 99"):
+    with pytest.raises(LogDecodeError, match="odd has the log's type 99"):
         row_decoder([Column("odd", 99, 0, "odd")], mariadb=False)
