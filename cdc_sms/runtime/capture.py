@@ -22,13 +22,13 @@ from cdc_sms.model.clock import Clock, SystemClock
 from cdc_sms.runtime.place import check_history, check_place
 from cdc_sms.runtime.start import Phase, all_findings, check_topics, patiently
 from cdc_sms.sources.base import HeldByAnother, Positions, Source
-from cdc_sms.sources.binlog.source import BinlogSource
-from cdc_sms.sources.postgres.source import PostgresSource
 from cdc_sms.telemetry.metrics import Metrics
 
 
 def build_source(sections: Sections, clock: Clock, positions: Positions) -> Source:
     """Build the reader of the database's log: the plug-in system is this match.
+
+    Each is imported where it is chosen: the other's driver would take ten megabytes of memory.
 
     Args:
         sections: the configuration.
@@ -37,6 +37,8 @@ def build_source(sections: Sections, clock: Clock, positions: Positions) -> Sour
     """
     match sections.source.kind:
         case "postgres":
+            from cdc_sms.sources.postgres.source import PostgresSource  # noqa: PLC0415
+
             return PostgresSource(
                 source=sections.source,
                 table=sections.table,
@@ -44,6 +46,8 @@ def build_source(sections: Sections, clock: Clock, positions: Positions) -> Sour
                 clock=clock,
             )
         case "mysql" | "mariadb":
+            from cdc_sms.sources.binlog.source import BinlogSource  # noqa: PLC0415
+
             return BinlogSource(
                 source=sections.source,
                 table=sections.table,
