@@ -100,7 +100,7 @@ def _notice(key: Mapping[str, object], body: Mapping[str, object]) -> str | None
     if key.keys() == {"serverName"} and body.keys() == {"ts_ms"}:
         return "heartbeat"
     if (
-        body.get("status") in {"BEGIN", "END"}
+        body.get("status") in ("BEGIN", "END")
         and {"event_count", "data_collections"} <= body.keys()
     ):
         return "transaction"

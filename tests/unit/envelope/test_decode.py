@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 
 import orjson
 import pytest
@@ -161,6 +162,16 @@ def test_the_transaction_is_read_where_the_database_counts_them(
     event = _event(KEY, {**ENVELOPE, "source": {"txId": transaction}})
 
     assert event.transaction_id == expected
+
+
+@pytest.mark.parametrize("odd", [None, 7, True, 1.5, ["x"], {"x": 1}], ids=repr)
+@pytest.mark.parametrize(
+    "name", ["before", "after", "source", "op", "__op", "_op", "__table", "status", "type", "ts_ms"]
+)
+def test_a_field_of_an_odd_form_never_ends_the_reading(name: str, odd: object) -> None:
+    for value in ({**ENVELOPE, name: odd}, {**ROW, "__op": "c", name: odd}, {**ROW, name: odd}):
+        with suppress(EnvelopeError):
+            decode(KEY, _json(value), [])
 
 
 @pytest.mark.parametrize("source", [None, "x", 7])
