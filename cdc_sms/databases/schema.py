@@ -84,6 +84,7 @@ to be looked at next (claim: when lease and grace run out); what is not done and
 record left that would bring it back, and the keeper emits it again."""
 
 Index("cdc_sms_delivery_by_key", delivery.c.message_key)
+# of a part of the rows; where a database knows no such indexes, the condition's column comes first
 Index(
     "cdc_sms_delivery_open",
     delivery.c.due_at,
@@ -94,7 +95,6 @@ Index(
     delivery.c.next_write_at,
     postgresql_where=delivery.c.owes_write,
 )
-
 Index(
     "cdc_sms_delivery_doubted",
     delivery.c.doubts,

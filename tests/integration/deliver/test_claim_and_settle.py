@@ -1,10 +1,12 @@
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import LiteralString
+from typing import LiteralString, cast
 
 import pytest
-from sqlalchemy import Connection
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import Connection, MetaData
 from support.business.base import Database
 from support.factories import hold
 from support.ledgers import Bench, bench
@@ -12,6 +14,8 @@ from support.waiting import until
 
 from cdc_sms.databases.engine import in_transaction
 from cdc_sms.databases.refusals import LockTimeout
+from cdc_sms.databases.schema import metadata
+from cdc_sms.databases.version import HEAD, VERSION_TABLE
 from cdc_sms.deliver.decide import Claim, Finished, OwesDeadLetter, Wait
 from cdc_sms.deliver.settle import Acknowledged
 from cdc_sms.errors import NeedsPerson
@@ -21,6 +25,9 @@ from cdc_sms.model.outcome import Failed, FailureClass, InDoubt, Sent
 from cdc_sms.model.state import DeadLetterClass, State
 
 PERMANENT = Failed(FailureClass.PERMANENT, "INVALID_VALUE", "the provider refuses the number " * 3)
+
+PARTIAL = {"cdc_sms_delivery_open", "cdc_sms_delivery_owed"}
+"""Indexes of a part of a table: on MySQL and MariaDB their condition's column comes first."""
 
 _GUARD: LiteralString = (
     "CREATE TRIGGER guard BEFORE UPDATE ON sms FOR EACH ROW"
@@ -44,6 +51,30 @@ def desk(database: Database) -> Iterator[Bench]:
     made = bench(database)
     yield made
     made.engine.dispose()
+
+
+def test_migrations_make_exactly_the_schema_that_the_code_knows(desk: Bench) -> None:
+    plain = MetaData()
+    for table in metadata.tables.values():
+        table.to_metadata(plain, schema=cast("str", None))  # None: the default schema
+
+    with desk.engine.connect() as connection:
+        context = MigrationContext.configure(
+            connection,
+            opts={
+                "compare_type": True,
+                "version_table": VERSION_TABLE,
+                "include_object": lambda _o, name, kind, *_: (
+                    kind != "table" or name in plain.tables
+                ),
+            },
+        )
+        differences = compare_metadata(context, plain)
+        revision = context.get_current_revision()
+
+    whole = set() if desk.business.source == "postgres" else PARTIAL
+    assert {index.name for _, index in differences} == whole
+    assert revision == HEAD
 
 
 def test_row_is_claimed_sent_and_shows_it(desk: Bench) -> None:

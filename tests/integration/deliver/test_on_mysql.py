@@ -4,11 +4,13 @@ import itertools
 import threading
 import uuid
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime, time
 from decimal import Decimal
 from time import monotonic
 from typing import Any, LiteralString
 
+import pymysql
 import pytest
 from sqlalchemy import Connection
 from support.fixtures.binlog_databases import BinlogDatabase
@@ -16,13 +18,15 @@ from support.ledgers import Bench, bench, sections_of
 from support.waiting import until
 
 from cdc_sms.config.settings import TableSettings
+from cdc_sms.databases.control import Control
 from cdc_sms.databases.engine import in_transaction, open_engine
 from cdc_sms.databases.identity import log_end, server_identifier
 from cdc_sms.databases.migrations import upgrade
+from cdc_sms.databases.reading import read_only
 from cdc_sms.databases.version import HEAD, VERSION_TABLE
 from cdc_sms.deliver.decide import Claim, Finished, Result, Wait
 from cdc_sms.deliver.intake import Look
-from cdc_sms.errors import MappingError, SetupError
+from cdc_sms.errors import CdcSmsError, DatabaseUnavailable, MappingError, SetupError
 from cdc_sms.model.outcome import Sent
 from cdc_sms.model.state import State
 
@@ -553,6 +557,36 @@ def test_sessions_are_as_the_ledger_needs_them(desk: Bench) -> None:
         "wait_timeout": "30",
         "character_set_connection": "utf8mb4",
     }
+
+
+def test_session_that_the_server_ended_is_replaced(desk: Bench) -> None:
+    key = desk.insert()
+    claims = desk.claim(key)
+    for session, _user, _host, database, *_ in desk.database.execute("SHOW PROCESSLIST"):
+        if database == desk.database.name:
+            with suppress(pymysql.OperationalError):  # the one that lists them
+                desk.database.execute(f"KILL {session}")
+
+    with pytest.raises(DatabaseUnavailable):
+        desk.settle(claims, Sent("1"))
+    [result] = desk.settle(claims, Sent("1"))
+
+    assert isinstance(result, Finished)
+    assert desk.row(key)["status"] == "sent"
+
+
+def test_what_people_look_at_is_read_only_and_bounded_for_that_look_alone(desk: Bench) -> None:
+    bound = "max_execution_time" if desk.business.source == "mysql" else "max_statement_time"
+
+    def bound_of(connection: Connection) -> float:
+        return float(connection.exec_driver_sql(f"SELECT @@SESSION.{bound}").scalar_one())
+
+    while_looking = read_only(desk.engine, bound_of)
+    with pytest.raises(CdcSmsError):
+        read_only(desk.engine, lambda c: Control().put(c, "name", {}))
+
+    assert while_looking > 0
+    assert in_transaction(desk.engine, bound_of) == 0
 
 
 def test_server_and_its_log_are_known_by_its_own_words(desk: Bench) -> None:

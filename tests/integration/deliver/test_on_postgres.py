@@ -3,14 +3,11 @@
 import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import LiteralString, cast
+from typing import LiteralString
 
 import psycopg
 import pytest
-from alembic.autogenerate import compare_metadata
-from alembic.runtime.migration import MigrationContext
 from psycopg import sql
-from sqlalchemy import MetaData
 from support.fixtures.databases import PostgresDatabase
 from support.ledgers import Bench, bench
 from support.waiting import until
@@ -18,8 +15,6 @@ from support.waiting import until
 from cdc_sms.config.settings import TableSettings
 from cdc_sms.databases.control import ADOPTED, Control
 from cdc_sms.databases.engine import in_transaction
-from cdc_sms.databases.schema import metadata
-from cdc_sms.databases.version import HEAD, VERSION_TABLE
 from cdc_sms.deliver.claim import LOOKS_BEFORE_DOUBT
 from cdc_sms.deliver.decide import Claim, Finished, Wait
 from cdc_sms.errors import MappingError
@@ -289,26 +284,3 @@ def test_column_that_cannot_serve_is_refused_at_the_start(
 
     with pytest.raises(MappingError):
         simple(postgres_database, columns, status="status", **mapped)
-
-
-def test_migrations_make_exactly_the_schema_that_the_code_knows(desk: Bench) -> None:
-    plain = MetaData()
-    for table in metadata.tables.values():
-        table.to_metadata(plain, schema=cast("str", None))  # None: the default schema
-
-    with desk.engine.connect() as connection:
-        context = MigrationContext.configure(
-            connection,
-            opts={
-                "compare_type": True,
-                "version_table": VERSION_TABLE,
-                "include_object": lambda _o, name, kind, *_: (
-                    kind != "table" or str(name).startswith("cdc_sms")
-                ),
-            },
-        )
-        differences = compare_metadata(context, plain)
-        revision = context.get_current_revision()
-
-    assert differences == []
-    assert revision == HEAD

@@ -33,7 +33,11 @@ from cdc_sms.databases.expressions import (
 from cdc_sms.databases.refusals import LockTimeout, RepeatTransaction, RowRefused
 from cdc_sms.databases.schema import control
 
-DIALECTS = [PGDialect(), MySQLDialect(), MariaDBDialect()]
+DIALECTS = [
+    PGDialect(),  # type: ignore[no-untyped-call]
+    MySQLDialect(),
+    MariaDBDialect(),
+]
 
 
 def _compiled(element: object, dialect: DefaultDialect) -> str:
