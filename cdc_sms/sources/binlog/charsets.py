@@ -201,49 +201,29 @@ def _gb18030(raw: bytes) -> str:
     return raw.decode("gb18030", "replace").translate(_GB18030_OF_2005)
 
 
-_GB18030_OF_2005 = {
-    0xE78D: 0xFE10,
-    0xE78E: 0xFE12,
-    0xE78F: 0xFE11,
-    **{0xE790 + place: 0xFE13 + place for place in range(6)},
-    0xE796: 0xFE19,
-    0xE7C7: 0x1E3F,
-    **dict(zip((0xE81E, 0xE826, 0xE82B, 0xE82C, 0xE832, 0xE843, 0xE854, 0xE864),
-               range(0x9FB4, 0x9FBC), strict=True)),
-}  # fmt: skip
+def _exchanged(private: Mapping[int, int]) -> Mapping[int, int]:
+    return {**private, **{character: code for code, character in private.items()}}
 
 
-def _row_13() -> Mapping[bytes, str]:
-    """Return what NEC added in the 13th row: circled numbers, units; in Shift JIS a row apart."""
-    found = {}
-    for place in range(92):
-        character = _character(bytes([0x87, 0x40 + place + (place >= 0x3F)]), "cp932")
-        if character is not None:
-            found[bytes([0xAD, 0xA1 + place])] = character
-    return found
-
-
-def _microsoft() -> Mapping[bytes, str]:
-    """Return what Microsoft's way of it has besides."""
-    codes = [b"\x8f\xf3" + bytes([byte]) for byte in range(0xF3, 0xFF)]
-    codes += [b"\x8f\xf4" + bytes([byte]) for byte in range(0xA1, 0xFF)]
-    return {**_row_13(), **dict(zip(codes, _ibms_additions(), strict=True))}
-
-
-def _ibms_additions() -> Iterator[str]:
-    """Return those of IBM's in Shift JIS that the standard lacks, in their order."""
-    for lead in (0xFA, 0xFB, 0xFC):
-        for trail in range(0x40, 0xFD):
-            character = _character(bytes([lead, trail]), "cp932")
-            if character is None or character in _OTHERWISE_THERE:
-                continue
-            is_new = not character.encode("euc_jp", "ignore")
-            if is_new or character == "\N{NUMERO SIGN}":
-                yield character
-
-
-_OTHERWISE_THERE = {"\N{FULLWIDTH NOT SIGN}", "\N{FULLWIDTH BROKEN BAR}"}
-
+# the later standard gave characters the short codes of private ones, and these their long ones
+_GB18030_OF_2005 = _exchanged(
+    {
+        0xE78D: 0xFE10,
+        0xE78E: 0xFE12,
+        0xE78F: 0xFE11,
+        **{0xE790 + place: 0xFE13 + place for place in range(6)},
+        0xE796: 0xFE19,
+        0xE7C7: 0x1E3F,
+        0xE81E: 0x9FB4,
+        0xE826: 0x9FB5,
+        0xE82B: 0x9FB6,
+        0xE82C: 0x9FB7,
+        0xE832: 0x9FB8,
+        0xE843: 0x9FB9,
+        0xE854: 0x9FBA,
+        0xE864: 0x9FBB,
+    }
+)
 
 _EUC_JP = {b"\xa1\xbd": "\u2014", b"\x8f\xa2\xb7": "\uff5e"}
 

@@ -82,6 +82,8 @@ def time2(us: int, size: int = 0) -> bytes:
                      1_795_499_231_000, id="old datetime"),
         pytest.param(column(T.TIME), (8_385_959).to_bytes(3, "little"), 3_020_399_000_000,
                      id="old time"),
+        pytest.param(column(T.TIME), bytes.fromhex("492aff"), 6_020_705_000_000,
+                     id="a negative old time, as Debezium takes it"),
         pytest.param(column(T.TIMESTAMP), (60).to_bytes(4, "little"), "1970-01-01T00:01:00Z",
                      id="old timestamp"),
     ],
