@@ -225,6 +225,39 @@ _GB18030_OF_2005 = _exchanged(
     }
 )
 
+
+def _row_13() -> Mapping[bytes, str]:
+    """Return what NEC added in the 13th row: circled numbers, units; in Shift JIS a row apart."""
+    found = {}
+    for place in range(92):
+        character = _character(bytes([0x87, 0x40 + place + (place >= 0x3F)]), "cp932")
+        if character is not None:
+            found[bytes([0xAD, 0xA1 + place])] = character
+    return found
+
+
+def _microsoft() -> Mapping[bytes, str]:
+    """Return what Microsoft's way of it has besides."""
+    codes = [b"\x8f\xf3" + bytes([byte]) for byte in range(0xF3, 0xFF)]
+    codes += [b"\x8f\xf4" + bytes([byte]) for byte in range(0xA1, 0xFF)]
+    return {**_row_13(), **dict(zip(codes, _ibms_additions(), strict=True))}
+
+
+def _ibms_additions() -> Iterator[str]:
+    """Return those of IBM's in Shift JIS that the standard lacks, in their order."""
+    for lead in (0xFA, 0xFB, 0xFC):
+        for trail in range(0x40, 0xFD):
+            character = _character(bytes([lead, trail]), "cp932")
+            if character is None or character in _OTHERWISE_THERE:
+                continue
+            is_new = not character.encode("euc_jp", "ignore")
+            if is_new or character == "\N{NUMERO SIGN}":
+                yield character
+
+
+_OTHERWISE_THERE = {"\N{FULLWIDTH NOT SIGN}", "\N{FULLWIDTH BROKEN BAR}"}
+
+
 _EUC_JP = {b"\xa1\xbd": "\u2014", b"\x8f\xa2\xb7": "\uff5e"}
 
 
