@@ -57,9 +57,8 @@ _TABLE_CHANGES = re.compile(
 )
 _DATABASE_CHANGES = re.compile(r"DROP\s+(?:DATABASE|SCHEMA)" + _IF + r"(?=[\s`\"])", re.IGNORECASE)
 _WRITES = re.compile(
-    r"(?:INSERT|REPLACE|LOAD\s+(?:DATA|XML))\b(?:(?!\bINTO\b|\bVALUES?\b|\bSELECT\b).)*?"
-    r"\b(?:INTO(?:\s+TABLE)?|INSERT(?:\s+(?:LOW_PRIORITY|DELAYED|HIGH_PRIORITY|IGNORE))*"
-    r"|REPLACE(?:\s+(?:LOW_PRIORITY|DELAYED))*)(?=[\s`\"])",
+    r"(?:(?:INSERT|REPLACE)(?:\s+(?:LOW_PRIORITY|DELAYED|HIGH_PRIORITY|IGNORE))*(?:\s+INTO)?"
+    r"|LOAD\s+(?:DATA|XML)\b.*?\bINTO\s+TABLE)(?=[\s`\"])",
     re.IGNORECASE | re.DOTALL,
 )
 _UPDATES = re.compile(r"UPDATE(?:\s+LOW_PRIORITY)?(?:\s+IGNORE)?(?=[\s`\"])", re.IGNORECASE)
