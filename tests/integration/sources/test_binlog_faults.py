@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -159,11 +160,64 @@ def test_a_user_who_must_use_tls_is_refused_without_it(business: BinlogBusiness)
         business.source(through=poor, dsn="?ssl_mode=disabled").inspect()
 
 
+def test_a_server_is_verified_by_its_certificate(business: BinlogBusiness) -> None:
+    right = business.database.server.ca
+    foreign = Path(__file__).parents[2] / "data" / "tls" / "localhost.pem"
+
+    found = business.source(dsn=f"?ssl_mode=verify_ca&ssl_ca={right}").inspect()
+    with pytest.raises(SetupError, match="certificate verify failed"):
+        business.source(dsn=f"?ssl_mode=verify_ca&ssl_ca={foreign}").inspect()
+
+    assert found.state is LogState.ABSENT
+
+
+def test_rows_come_over_tls(business: BinlogBusiness) -> None:
+    log = business.source(dsn="?ssl_mode=required").acquire(Start.NEW_STREAM)
+
+    business.insert(range(1, 3000), "x" * 300)
+
+    assert ids(confirm_all(log, 2999)) == list(range(1, 3000))
+    log.close()
+
+
 def test_a_server_that_is_away_is_waited_for(business: BinlogBusiness, proxy: TcpProxy) -> None:
     proxy.cut()
 
     with pytest.raises(SourceUnavailable):
         business.source(through=business.database.through(proxy)).inspect()
+
+
+@pytest.mark.parametrize("way", ["restart", "kill"])
+@pytest.mark.parametrize(
+    ("database", "breakable"),
+    [
+        pytest.param("mysql_database", "breakable_mysql", marks=pytest.mark.mysql),
+        pytest.param("mariadb_database", "breakable_mariadb", marks=pytest.mark.mariadb),
+    ],
+)
+def test_a_server_that_ends_and_comes_back_is_read_on(
+    request: pytest.FixtureRequest, database: str, breakable: str, way: str
+) -> None:
+    business = BinlogBusiness(request.getfixturevalue(database))
+    server = request.getfixturevalue(breakable)
+    log = business.source().acquire(Start.NEW_STREAM)
+    business.insert([1])
+    confirm_all(log, 1)
+    business.insert([2])
+
+    if way == "kill":
+        server.kill()
+        server.start()
+    else:
+        server.restart()
+    read_to_the_end_of_it(log)
+    log.close()
+    business.insert([3])
+
+    again = acquired(business, Start.STREAM)
+    found = read_until(again, lambda batch: 3 in ids(batch.rows))
+    assert ids(found.rows) in ([1, 2, 3], [2, 3])
+    again.close()
 
 
 # Positions
