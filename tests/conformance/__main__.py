@@ -8,16 +8,20 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
+from support.fixtures.binlog_databases import fresh_binlog_database
 from support.fixtures.databases import fresh_database
 from support.fixtures.servers import elsewhere
 from support.servers.connect import CONNECT
 from support.servers.kafka import KAFKA, KafkaAddress
 from support.servers.machine import ServerUnavailableError, say
+from support.servers.mariadb import MARIADB, MARIADB118
+from support.servers.mysql import MYSQL, MysqlAddress
 from support.servers.postgres import POSTGRES, POSTGRES18, PostgresAddress
 from support.servers.server import Server
 
+from conformance.binlog import Binlog
 from conformance.compare import ALLOWED
 from conformance.database import Database, StatementError
 from conformance.postgres import Postgres
@@ -80,8 +84,8 @@ def _running(options: argparse.Namespace) -> Iterator[Run]:
         connect = stack.enter_context(_borrowed(CONNECT))
         url = connect if isinstance(connect, str) else connect.url
         database = stack.enter_context(_database(options, run_id, bootstrap, prefix))
-        heartbeat = f"{prefix}.heartbeat"
-        stack.enter_context(topics(bootstrap, ours, theirs, heartbeat))
+        others = [f"{prefix}.{name}" for name in ("heartbeat", "signals")]
+        stack.enter_context(topics(bootstrap, prefix, [ours, theirs, *others]))
         connector = Connector(url, database.sections, database.connector_changes)
         stack.callback(connector.remove)
         connector.start()
@@ -94,19 +98,26 @@ def _running(options: argparse.Namespace) -> Iterator[Run]:
         )
 
 
+SERVERS: Mapping[str, Server[Any]] = {
+    server.name: server for server in (POSTGRES, POSTGRES18, MYSQL, MARIADB, MARIADB118)
+}
+
+
 @contextmanager
 def _database(
     options: argparse.Namespace, run_id: str, bootstrap: str, prefix: str
 ) -> Iterator[Database]:
-    server = POSTGRES18 if options.server == "postgres18" else POSTGRES
-    with (
-        _borrowed(server) as named,
-        fresh_database(
-            PostgresAddress.parse(named) if isinstance(named, str) else named, run_id
-        ) as fresh,
-        Postgres(fresh, bootstrap=bootstrap, prefix=prefix) as database,
-    ):
-        yield database
+    with ExitStack() as stack:
+        named = stack.enter_context(_borrowed(SERVERS[options.server or options.source]))
+        if options.source == "postgres":
+            address = PostgresAddress.parse(named) if isinstance(named, str) else named
+            fresh = stack.enter_context(fresh_database(address, run_id))
+            database = Postgres(fresh, bootstrap=bootstrap, prefix=prefix)
+            yield stack.enter_context(database)
+        else:
+            place = MysqlAddress.parse(named) if isinstance(named, str) else named
+            made = stack.enter_context(fresh_binlog_database(place, run_id))
+            yield stack.enter_context(Binlog(made, bootstrap=bootstrap, prefix=prefix))
 
 
 @contextmanager

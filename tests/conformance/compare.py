@@ -9,10 +9,9 @@ import json
 import re
 import struct
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from itertools import zip_longest
 from typing import Any
 
 ALLOWED: Mapping[str, str] = {
@@ -200,35 +199,45 @@ Pair = tuple[Record | None, Record | None]
 
 
 def _pairs(ours: Iterable[Record], theirs: Iterable[Record]) -> Iterator[Pair]:
-    """Pair the records of the same row, by its place in the log; one side alone: None."""
-    places: dict[tuple[object, ...], tuple[list[Record], list[Record]]] = defaultdict(
-        lambda: ([], [])
-    )
+    """Pair the records of the same row; one side alone: None.
+
+    By table, key and place in the log, then by ever less of it: so that what is wrong is told as
+    the field that it is.
+    """
+    mine, others = list(ours), list(theirs)
+    for likeness in (
+        lambda record: (record.table, record.key, record.position),
+        lambda record: (record.table, record.position),
+        lambda record: (record.table, record.key),
+        lambda record: record.table,
+    ):
+        pairs, mine, others = _paired(mine, others, likeness)
+        yield from pairs
+    yield from ((record, None) for record in mine)
+    yield from ((None, record) for record in others)
+
+
+def _paired(
+    ours: Iterable[Record], theirs: Iterable[Record], likeness: Callable[[Record], object]
+) -> tuple[list[Pair], list[Record], list[Record]]:
+    """Pair what is alike, in the order of its content; return also what is left of each side."""
+    groups: dict[object, tuple[list[Record], list[Record]]] = defaultdict(lambda: ([], []))
     for side, records in enumerate((ours, theirs)):
         for record in records:
-            places[record.table, *record.position][side].append(record)
-    for place in sorted(places, key=repr):
-        mine, others = places[place]
-        # rows that were copied in together share one place: by key first, then in any order
-        keys = {record.key for record in mine} & {record.key for record in others}
-        for key in sorted(keys, key=repr):
-            yield from _zipped(
-                [r for r in mine if r.key == key], [r for r in others if r.key == key]
-            )
-        yield from _zipped(
-            [r for r in mine if r.key not in keys], [r for r in others if r.key not in keys]
-        )
-
-
-def _zipped(mine: Sequence[Record], others: Sequence[Record]) -> Iterator[Pair]:
-    return zip_longest(
-        sorted(mine, key=lambda r: (_canonical(r), r.offset)),
-        sorted(others, key=lambda r: (_canonical(r), r.offset)),
-    )
+            groups[likeness(record)][side].append(record)
+    pairs: list[Pair] = []
+    mine: list[Record] = []
+    others: list[Record] = []
+    for group in groups.values():
+        one, other = (sorted(side, key=_canonical) for side in group)
+        pairs += zip(one, other, strict=False)
+        mine += one[len(other) :]
+        others += other[len(one) :]
+    return pairs, mine, others
 
 
 def _canonical(record: Record) -> str:
-    return json.dumps(record.value.get("after"), sort_keys=True, default=str)
+    return json.dumps([record.value.get("after"), record.position], sort_keys=True, default=str)
 
 
 def _key_text(record: Record) -> str:

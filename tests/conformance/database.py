@@ -9,6 +9,7 @@ from sqlalchemy import Engine
 
 from cdc_sms.config.settings import Sections
 from cdc_sms.envelope.encode import EncodedRecord
+from conformance.compare import Difference
 from conformance.site import MARKER, PARTITIONS
 from conformance.statements import Statement
 
@@ -47,10 +48,16 @@ class Database(Protocol):
     """The connector's properties that differ from the production's."""
     engine: Engine
     """As deliver opens it."""
+    stops: list[Difference]
+    """Where our reader gave up."""
 
     @property
     def in_transaction(self) -> bool:
         """Say whether the file's session is within a transaction."""
+        ...
+
+    def prepare(self, statement: Statement) -> None:
+        """Commit what the server would commit by itself before the statement."""
         ...
 
     def run(self, statement: Statement) -> None:
@@ -65,8 +72,15 @@ class Database(Protocol):
         """Return what our reader makes of the log up to a mark."""
         ...
 
-    def inserted(self) -> Counter[str]:
-        """Return how many rows the server itself has in its log since the last time, by table."""
+    def inserted(self, *, may_remove: bool) -> Counter[str] | None:
+        """Return how many rows the server says were inserted since the last time, by table.
+
+        Args:
+            may_remove: rows may have been deleted meanwhile.
+
+        Returns:
+            None where it can't be told.
+        """
         ...
 
     def tables(self) -> Mapping[str, Table]:

@@ -1,20 +1,16 @@
 """One run: the file, statement by statement, and both readers beside it."""
 
-import secrets
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 
+from cdc_sms.config.settings import KafkaSettings
+from cdc_sms.kafka.producer import Counted, Producer
 from conformance.compare import NUMBER, Compared, Difference, Record, compare
 from conformance.database import Database
 from conformance.rows import look_up
 from conformance.site import Connector, Topic
 from conformance.statements import Statement
-
-from cdc_sms.config.settings import KafkaSettings
-from cdc_sms.kafka.producer import Counted, Producer
-
 
 ARRIVES_S = 5.0
 """How long a record may be on its way after one that was written later to another partition."""
@@ -89,6 +85,7 @@ class Run:
         has_news = False
         for statement in statements:
             self._may_remove |= statement.may_remove
+            self._database.prepare(statement)
             if has_news and statement.may_change_tables and not self._database.in_transaction:
                 self._settle()
                 has_news = False
@@ -104,7 +101,7 @@ class Run:
         found.ours, found.theirs = len(self._ours.records), len(self._theirs.records)
         found.rows = self._inserted.total()
         found.fields = compared.fields
-        found.differences += compared.differences
+        found.differences += [*self._database.stops, *compared.differences]
         for side, records in (("ours", self._ours.records), ("Debezium's", self._theirs.records)):
             found.differences += self._miscounted(side, records)
         return found
@@ -126,9 +123,11 @@ class Run:
             raise RuntimeError(f"our records were not written: {self._counted.error}")
         self._sent += len(records)
         self._connector.await_mark(self._theirs, mark)
-        self._inserted += self._database.inserted()
-        self._theirs.read(self._inserted.total(), within_s=ARRIVES_S)  # other partitions' too
+        inserted = self._database.inserted(may_remove=self._may_remove)
+        total = self._looked + (len(records) if inserted is None else inserted.total())
+        self._theirs.read(total, within_s=ARRIVES_S)  # from other partitions than the mark's
         new = self._theirs.records[self._looked :]
+        self._inserted += Counter(r.table for r in new) if inserted is None else inserted
         self._looked = len(self._theirs.records)
         for name, table in self._database.tables().items():
             self._reals |= {(name, column) for column in table.reals}

@@ -1,7 +1,7 @@
 """The topics and the living Debezium of one run."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.util import module_from_spec, spec_from_file_location
 from types import ModuleType
@@ -30,8 +30,8 @@ class DebeziumStoppedError(Exception):
 
 
 @contextmanager
-def topics(bootstrap: str, *names: str) -> Iterator[None]:
-    """Make topics, and delete them at the end."""
+def topics(bootstrap: str, prefix: str, names: Sequence[str]) -> Iterator[None]:
+    """Make topics; delete at the end every one whose name begins with the prefix."""
     admin = AdminClient({"bootstrap.servers": bootstrap})
     config = {"max.message.bytes": str(MAX_RECORD_BYTES)}
     made = admin.create_topics([NewTopic(name, PARTITIONS, 1, config=config) for name in names])
@@ -40,7 +40,10 @@ def topics(bootstrap: str, *names: str) -> Iterator[None]:
             future.result()
         yield
     finally:
-        for future in admin.delete_topics(list(names)).values():
+        present = [
+            name for name in admin.list_topics(timeout=TIMEOUT_S).topics if name.startswith(prefix)
+        ]
+        for future in admin.delete_topics(present).values():
             future.result()
 
 

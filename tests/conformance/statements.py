@@ -5,17 +5,23 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 _ROWS = frozenset(
-    "insert update delete merge replace copy select with values table begin start commit end"
-    " rollback abort savepoint release set reset show explain declare fetch move close lock listen"
-    " notify unlock use prepare execute deallocate".split()
-)
+    (
+        "insert", "update", "delete", "merge", "replace", "copy", "load", "select", "with",
+        "values", "table", "begin", "start", "commit", "end", "rollback", "abort", "savepoint",
+        "release", "set", "reset", "show", "explain", "declare", "fetch", "move", "close",
+        "lock", "unlock", "listen", "notify", "use", "xa", "prepare", "execute", "deallocate",
+    )
+)  # fmt: skip
 """What a statement may begin with that makes and changes no table."""
 
 
 _QUIET = frozenset(
-    "begin start set reset show savepoint release rollback abort declare fetch move close lock"
-    " unlock listen notify use prepare deallocate comment grant revoke".split()
-)
+    (
+        "begin", "start", "set", "reset", "show", "savepoint", "release", "rollback", "abort",
+        "declare", "fetch", "move", "close", "lock", "unlock", "listen", "notify", "use",
+        "prepare", "deallocate", "comment", "grant", "revoke",
+    )
+)  # fmt: skip
 """What a statement may begin with that writes no row."""
 
 
@@ -68,7 +74,7 @@ def without_comments(text: str) -> str:
     """Return a statement without the comments that it begins with."""
     while True:
         text = text.lstrip()
-        if text.startswith("--") or text.startswith("#"):
+        if text.startswith(("--", "#")):
             text = text.partition("\n")[2]
         elif text.startswith("/*") and not text.startswith(("/*!", "/*M!")):
             text = text[_comment_end(text, 0, nested=False) :]
@@ -102,8 +108,10 @@ class _Postgres:
 
     _DOLLAR = re.compile(r"\$(?:[^\W\d]\w*)?\$")
     _WORD = re.compile(r"[^\W\d][\w$]*")
-    _ROUTINE = re.compile(r"\s*create\s+(?:or\s+replace\s+)?(?:function|procedure)\b", re.I)
-    _COPY_IN = re.compile(r"\s*copy\b.*\bfrom\s+stdin\b", re.I | re.S)
+    _ROUTINE = re.compile(
+        r"\s*create\s+(?:or\s+replace\s+)?(?:function|procedure)\b", re.IGNORECASE
+    )
+    _COPY_IN = re.compile(r"\s*copy\b.*\bfrom\s+stdin\b", re.IGNORECASE | re.DOTALL)
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -145,8 +153,7 @@ class _Postgres:
         if text[at] in "'\"":
             return _quote_end(text, at, backslashes=False)
         if text[at] in "eE" and text.startswith("'", at + 1):
-            if at == 0 or not (text[at - 1].isalnum() or text[at - 1] in "_$"):
-                return _quote_end(text, at + 1, backslashes=True)
+            return _quote_end(text, at + 1, backslashes=True)
         if text[at] == "$" and (tag := self._DOLLAR.match(text, at)):
             end = text.find(tag[0], tag.end())
             return len(text) if end < 0 else end + len(tag[0])
@@ -166,7 +173,7 @@ class _Postgres:
         if not self._COPY_IN.match(without_comments(self._text[start:end])):
             return None, end
         first = _line_end(self._text, end)
-        last = re.compile(r"^\\\.\s*$", re.M).search(self._text, first)
+        last = re.compile(r"^\\\.\s*$", re.MULTILINE).search(self._text, first)
         if last is None:
             return self._text[first:], len(self._text)
         return self._text[first : last.start()], _line_end(self._text, last.end())
@@ -175,7 +182,7 @@ class _Postgres:
 class _MySql:
     """The mysql client's rules: DELIMITER lines, backslashes in quotes, comments that are code."""
 
-    _DELIMITER = re.compile(r"delimiter[ \t]+(\S+)[^\n]*", re.I)
+    _DELIMITER = re.compile(r"delimiter[ \t]+(\S+)[^\n]*", re.IGNORECASE)
     _DASHES = re.compile(r"--(?=\s|$)")
 
     def __init__(self, text: str) -> None:

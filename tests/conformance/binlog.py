@@ -1,0 +1,294 @@
+"""MySQL and MariaDB under one run: a fresh database, the file's session, our reader, a count."""
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from contextlib import ExitStack, closing
+from typing import Any, Self
+
+import pymysql
+from pymysql.constants import SERVER_STATUS
+from sqlalchemy import Engine
+from support.fixtures.binlog_databases import BinlogDatabase
+
+from cdc_sms.databases.engine import open_engine
+from cdc_sms.envelope.encode import EncodedRecord, Encoder
+from cdc_sms.errors import CdcSmsError
+from cdc_sms.model.captured_row import BinlogTransaction, CapturedRow
+from cdc_sms.model.clock import SystemClock
+from cdc_sms.runtime.capture import build_source_block
+from cdc_sms.sources.base import Batch
+from cdc_sms.sources.binlog import server as servers
+from cdc_sms.sources.binlog.connection import close, connect
+from cdc_sms.sources.binlog.dictionary import Dictionary
+from cdc_sms.sources.binlog.position import BinlogPosition, coordinate
+from cdc_sms.sources.binlog.replica import chosen_id, dump, register
+from cdc_sms.sources.binlog.stream import Stream, Watched
+from conformance.compare import Difference
+from conformance.database import StatementError, Table, sections
+from conformance.site import CAUGHT_UP_S, MARKER
+from conformance.statements import Statement
+
+# Plain queries, put together here: MariaDB 11.8 crashes over a correlated subquery on its schema.
+_TABLES = """
+SELECT TABLE_NAME FROM information_schema.TABLES
+WHERE TABLE_SCHEMA = %s AND TABLE_TYPE = 'BASE TABLE'
+"""
+_KEYS = """
+SELECT TABLE_NAME, COLUMN_NAME FROM information_schema.KEY_COLUMN_USAGE
+WHERE TABLE_SCHEMA = %s AND CONSTRAINT_NAME = 'PRIMARY' ORDER BY TABLE_NAME, ORDINAL_POSITION
+"""
+_REALS = """
+SELECT TABLE_NAME, COLUMN_NAME FROM information_schema.COLUMNS
+WHERE TABLE_SCHEMA = %s AND DATA_TYPE = 'float'
+"""
+
+_BOOLEAN = re.compile(
+    r"""'(?:[^'\\\\]|\\\\.|'')*'|"(?:[^"\\\\]|\\\\.)*"|`[^`]*`|\b(?P<word>bool(?:ean)?)\b""",
+    re.IGNORECASE | re.DOTALL,
+)
+
+
+def as_the_server_describes(statement: Statement) -> str:
+    """Return a statement with BOOL and BOOLEAN of its columns written as what they are.
+
+    Both are words for TINYINT(1), and the server itself never says them again. Debezium has a
+    table's columns from the server where the table was there first, as in production; of a table
+    that is made before its eyes it reads the statement, and takes the word for a type.
+    """
+    if statement.first_word not in {"create", "alter"}:
+        return statement.text
+    return _BOOLEAN.sub(lambda found: "tinyint(1)" if found["word"] else found[0], statement.text)
+
+
+def _place(row: CapturedRow) -> tuple[int, int]:
+    assert isinstance(row.transaction, BinlogTransaction)
+    return coordinate(row.transaction.file, row.position), row.ordinal
+
+
+def _quoted(name: str) -> str:
+    schema, _, table = name.partition(".")
+    return ".".join("`" + part.replace("`", "``") + "`" for part in (schema, table))
+
+
+_COMMITS_FIRST = frozenset({"create", "alter", "drop", "rename", "truncate"})
+
+
+class Binlog:
+    """One fresh database of a MySQL or MariaDB, for one run.
+
+    Args:
+        database: fresh.
+        bootstrap: the broker.
+        prefix: of the run's topics.
+    """
+
+    def __init__(self, database: BinlogDatabase, *, bootstrap: str, prefix: str) -> None:
+        self._database = database
+        self._stack = ExitStack()
+        self._mark = 0
+        self.stops: list[Difference] = []
+        self._sizes: Counter[str] = Counter()
+        server = database.server
+        self.sections = sections(
+            dsn=database.dsn,
+            password=server.password,
+            bootstrap=bootstrap,
+            prefix=prefix,
+            slot=database.name,
+        )
+        self.connector_changes: Mapping[str, str] = {
+            "database.password": server.password,
+            "table.include.list": "",
+            "driver.allowPublicKeyRetrieval": "true",
+            "errors.max.retries": "0",  # what stops it is told at once
+        }
+        self._clock = SystemClock()
+        self._encoder = Encoder(
+            source=build_source_block(self.sections),
+            max_record_bytes=self.sections.capture.max_record_bytes,
+        )
+
+    def __enter__(self) -> Self:
+        opened = self._stack
+        self._own = opened.enter_context(closing(self._database.connect()))
+        self._files = opened.enter_context(
+            closing(self._database.connect(client_flag=0, local_infile=False))
+        )
+        self._queries = connect(self.sections.source)
+        opened.callback(close, self._queries)
+        self._server = servers.describe(self._queries)
+        self._charsets = servers.charsets(self._queries, self._server)
+        self._execute(
+            f"CREATE TABLE {MARKER} (id bigint PRIMARY KEY, recipient varchar(20), body text,"
+            " status varchar(20))"
+        )
+        self._read_to = self._end()
+        self.engine: Engine = open_engine(
+            self.sections.source, self.sections.ledger, role="conformance"
+        )
+        opened.callback(self.engine.dispose)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    @property
+    def in_transaction(self) -> bool:
+        """Say whether the file's session is within a transaction."""
+        return bool(self._files.server_status & SERVER_STATUS.SERVER_STATUS_IN_TRANS)  # type: ignore[attr-defined]
+
+    def prepare(self, statement: Statement) -> None:
+        """Commit what the server would commit before the statement."""
+        temporary = "temporary" in statement.text[:60].lower()
+        if self.in_transaction and statement.first_word in _COMMITS_FIRST and not temporary:
+            self._files.commit()
+
+    def run(self, statement: Statement) -> None:
+        """Run one statement of the file.
+
+        Raises:
+            StatementError: the server refuses it.
+        """
+        try:
+            with self._files.cursor() as cursor:
+                cursor.execute(as_the_server_describes(statement))
+                while cursor.nextset():
+                    pass
+            if statement.first_word in {"rename", "alter"}:
+                self._sizes = self._counted()
+        except pymysql.Error as error:
+            raise StatementError(statement, str(error)) from error
+
+    def mark(self) -> int:
+        """Write a mark into the log; return its number."""
+        self._mark += 1
+        self._execute(f"INSERT INTO {MARKER} (id) VALUES (%s)", self._mark)
+        return self._mark
+
+    def captured(self, mark: int) -> list[EncodedRecord]:
+        """Return what our reader makes of the log up to a mark: one table after another."""
+        end = self._end()
+        begin, self._read_to = self._read_to, end
+        found: list[tuple[CapturedRow, bool]] = []
+        for name in self._names():
+            key, has_key = self._key(name)
+            try:
+                found += [(row, has_key) for row in self._rows(name, key, begin, end)]
+            except CdcSmsError as error:
+                table = f"{self._database.name}.{name}"
+                self.stops.append(Difference(table, "", "our reader", error.message, "reads on"))
+        found.sort(key=lambda one: _place(one[0]))
+        now_us = int(self._clock.now().timestamp() * 1_000_000)
+        records = [(self._encoder.encode(row, now_us=now_us), has_key) for row, has_key in found]
+        return [record if has_key else record._replace(key=None) for record, has_key in records]
+
+    def inserted(self, *, may_remove: bool) -> Counter[str] | None:
+        """Return by how many rows each table has grown since the last time.
+
+        Args:
+            may_remove: rows may have been deleted meanwhile: then nothing is known.
+        """
+        before, self._sizes = self._sizes, self._counted()
+        if may_remove:
+            return None
+        return Counter({name: size - before[name] for name, size in self._sizes.items()})
+
+    def _counted(self) -> Counter[str]:
+        return Counter(
+            {
+                name: self._execute(f"SELECT COUNT(*) FROM {_quoted(name)}")[0][0]
+                for name in self.tables()
+            }
+        )
+
+    def tables(self) -> Mapping[str, Table]:
+        """Return the tables that are there now, by database and name."""
+        schema = self._database.name
+        keys, reals = self._by_table(_KEYS), self._by_table(_REALS)
+        return {
+            f"{schema}.{name}": Table(schema, name, tuple(keys[name]), tuple(reals[name]))
+            for (name,) in self._execute(_TABLES, schema)
+            if name != MARKER
+        }
+
+    def _by_table(self, query: str) -> defaultdict[str, list[str]]:
+        found: defaultdict[str, list[str]] = defaultdict(list)
+        for table, column in self._execute(query, self._database.name):
+            found[table].append(column)
+        return found
+
+    def _names(self) -> list[str]:
+        return [table.name for table in self.tables().values()]
+
+    def _key(self, name: str) -> tuple[tuple[str, ...], bool]:
+        """Return a table's key as Debezium takes it, and whether it has any.
+
+        Our reader asks for one: a table without any is read by its first column, and its
+        records lose their key.
+        """
+        found = servers.dictionary(self._queries, self._database.name, name)
+        assert found is not None
+        if found.key:
+            return found.key, True
+        unique: dict[str, list[str]] = {}
+        nullable = set()
+        for _, is_not_unique, index, _, column, _, _, _, _, null, *_ in self._execute(
+            f"SHOW INDEX FROM {_quoted(f'{self._database.name}.{name}')}"
+        ):
+            if not is_not_unique:
+                unique.setdefault(index, []).append(column)
+                if null:
+                    nullable.add(index)
+        first = next((unique[index] for index in unique if index not in nullable), None)
+        return (tuple(first), True) if first else ((found.columns[0].name,), False)
+
+    def _rows(
+        self, name: str, key: tuple[str, ...], begin: BinlogPosition, end: BinlogPosition
+    ) -> list[CapturedRow]:
+        rows: list[CapturedRow] = []
+        with ExitStack() as opened:
+            connection = connect(self.sections.source)
+            opened.callback(close, connection)
+            server_id = chosen_id(connection, self._server, wanted=None, name="conformance")
+            register(connection, server_id)
+            wire = dump(connection, self._server, begin, server_id=server_id)
+            stream = Stream(
+                begin,
+                watched=Watched(
+                    schema=self._database.name,
+                    table=name,
+                    ledger_schema=self._database.name,
+                    heartbeats="-",
+                    slot="-",
+                    reads_updates=False,
+                ),
+                charsets=self._charsets,
+                lookup=lambda *_, **__: self._dictionary(name, key),
+                server=self._server.identity,
+                mariadb=self._server.is_mariadb,
+                has_checksums=self._server.has_checksums,
+            )
+            while coordinate(stream.file, stream.offset) < end.coordinate:
+                batch = Batch()
+                wire.at = stream.take(wire.data, wire.at, batch)
+                assert not stream.is_refused, "the server refuses the log"
+                wire.skip(stream.skip)
+                rows += batch.rows
+                if not batch.rows and coordinate(stream.file, stream.offset) < end.coordinate:
+                    wire.receive(CAUGHT_UP_S, missing=max(stream.missing, 1))
+        return rows
+
+    def _dictionary(self, name: str, key: tuple[str, ...]) -> Dictionary | None:
+        found = servers.dictionary(self._queries, self._database.name, name)
+        return None if found is None else Dictionary(found.columns, key)
+
+    def _end(self) -> BinlogPosition:
+        end = servers.end_of_log(self._queries, self._server)
+        assert end is not None, "the server writes no binlog"
+        return BinlogPosition(self._server.identity, end.file, end.offset)
+
+    def _execute(self, statement: str, *values: object) -> list[Any]:
+        with self._own.cursor() as cursor:
+            cursor.execute(statement, values or None)
+            return list(cursor.fetchall())
