@@ -1,13 +1,20 @@
 """What the doctor looks at: an installation in variables, and what the doctor says of it."""
 
-import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+from cdc_sms.cli.shared import patiently
+from cdc_sms.config.load import load
+from cdc_sms.config.settings import Sections
+from cdc_sms.databases.engine import open_engine
+from cdc_sms.databases.migrations import upgrade
+from cdc_sms.kafka.topics import ensure_topics
+from cdc_sms.runtime.doctor import Doctor, Report, Scope
 from support.commands import Command, Commands
 
 MEASURED = {"commit_to_seen_ms", "produce_to_acknowledged_ms", "produce_to_consumed_ms"}
+DAY_S = 86_400.0
 
 
 @dataclass
@@ -17,26 +24,49 @@ class Patient:
     commands: Commands
     environment: dict[str, str]
 
-    def doctor(
-        self, *arguments: str, expect: int | None = None, changes: dict[str, str] | None = None
-    ) -> Command:
-        """Run the doctor; ``changes`` are to the environment."""
+    def prepare(self) -> None:
+        """Make its ledger and its topics."""
+        sections = self.sections()
+        engine = open_engine(sections.source, sections.ledger, role="test")
+        try:
+            upgrade(engine, sections.ledger)
+        finally:
+            engine.dispose()
+        ensure_topics(sections.kafka, alter=False)
+
+    def sections(self, changes: dict[str, str] | None = None) -> Sections:
+        """Return its configuration; ``changes`` are to the environment."""
+        return load(None, {**self.environment, **(changes or {})})
+
+    def doctor(self, *arguments: str, changes: dict[str, str] | None = None) -> Command:
+        """Run the command; whatever it ends with."""
         environment = {**self.environment, **(changes or {})}
-        return self.commands.run("doctor", *arguments, environment=environment, expect=expect)
+        return self.commands.run("doctor", *arguments, environment=environment, expect=None)
 
-    def examined(
-        self, *arguments: str, expect: int | None = None, changes: dict[str, str] | None = None
-    ) -> dict[str, Any]:
-        """Return what the doctor says."""
-        command = self.doctor("--json", *arguments, expect=expect, changes=changes)
-        said: dict[str, Any] = json.loads(command.output)
-        return said
+    def report(
+        self,
+        *,
+        role: str = "all",
+        outage_s: float = DAY_S,
+        wait_s: float = 10.0,
+        changes: dict[str, str] | None = None,
+    ) -> Report:
+        """Have the doctor examine it, in this process."""
+        scope = Scope(captures=role != "deliver", delivers=role != "capture", outage_s=outage_s)
+        one = Doctor(
+            self.sections(changes), scope, patiently=lambda step: patiently(step, wait_s=wait_s)
+        )
+        return one.examine()
 
-    def findings(
-        self, name: str, *arguments: str, changes: dict[str, str] | None = None
-    ) -> list[dict[str, str]]:
-        """Run the doctor, which must find something; return the findings of one name."""
-        said = self.examined(*arguments, expect=10, changes=changes)
+    def examined(self, *, expect: int | None = None, **asked: Any) -> dict[str, Any]:
+        """Return what the doctor says, as :meth:`report` is asked; check its exit code."""
+        report = self.report(**asked)
+        assert expect in (None, report.exit_code), report
+        return asdict(report)
+
+    def findings(self, name: str, **asked: Any) -> list[dict[str, str]]:
+        """Have it examined, by which something must be found; return the findings of one name."""
+        said = self.examined(expect=10, **asked)
         return [dict(one) for one in said["findings"] if one["name"] == name]
 
 

@@ -17,8 +17,8 @@ def admitted(
     def admit(dsn: str, password: str | None = None) -> Patient:
         connection = connection_of(dsn, password)
         environment = environment_of(connection, kafka_server.bootstrap, topic_prefix)
-        cdc_sms.run("migrate", environment=environment)
-        cdc_sms.run("topics", environment=environment)
-        return Patient(cdc_sms, environment)
+        patient = Patient(cdc_sms, environment)
+        patient.prepare()
+        return patient
 
     return admit

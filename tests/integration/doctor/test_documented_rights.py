@@ -95,7 +95,7 @@ def _captures(patient: Patient) -> None:
 
 
 def test_documented_rights_are_enough_on_postgresql(on_postgres: Patient, role: str) -> None:
-    said = on_postgres.examined("--role", role)
+    said = on_postgres.examined(role=role)
 
     assert errors(said) == []
     if role == "capture":
@@ -104,7 +104,7 @@ def test_documented_rights_are_enough_on_postgresql(on_postgres: Patient, role: 
 
 
 def test_documented_rights_are_enough_on_mysql_and_mariadb(on_binlog: Patient, role: str) -> None:
-    said = on_binlog.examined("--role", role)
+    said = on_binlog.examined(role=role)
 
     assert errors(said) == []
     assert "history-unseen" not in {one["name"] for one in said["findings"]}

@@ -229,7 +229,7 @@ def test_a_server_that_is_away_ends_it_with_6_and_the_other_one_is_examined(
 ) -> None:
     away = {"CDC_SMS_SOURCE__DSN": f"postgresql://u@127.0.0.1:{free_port()}/shop"}
 
-    said = patient.examined("--wait", "0", expect=6, changes=away)
+    said = patient.examined(wait_s=0, expect=6, changes=away)
 
     assert [one["name"] for one in errors(said)] == ["unreachable"]
     assert "produce_to_consumed_ms" in said["measured"]
@@ -240,7 +240,7 @@ def test_a_broker_that_is_away_ends_it_with_6_and_the_database_is_examined(
 ) -> None:
     away = {"CDC_SMS_KAFKA__BOOTSTRAP_SERVERS": f"127.0.0.1:{free_port()}"}
 
-    said = patient.examined("--wait", "0", expect=6, changes=away)
+    said = patient.examined(wait_s=0, expect=6, changes=away)
 
     assert [one["name"] for one in errors(said)] == ["unreachable"]
     assert set(said["measured"]) == {"commit_to_seen_ms"}
@@ -271,6 +271,6 @@ def test_a_deliver_of_its_own_user_needs_no_right_to_the_log(
 ) -> None:
     changes = connection_of(postgres_database.dsn_of(*user))
 
-    said = patient.examined("--role", "deliver", expect=10, changes=changes)
+    said = patient.examined(role="deliver", expect=10, changes=changes)
 
     assert {one["name"] for one in errors(said)} == {"missing-right"}
