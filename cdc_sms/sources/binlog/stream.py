@@ -199,8 +199,9 @@ class Stream:
         # where we are
         self._file = position.file
         self._offset = position.offset
-        self._expected_created = position.created
-        self._created = position.created
+        is_of_this_server = position.server == server
+        self._expected_created = position.created if is_of_this_server else None
+        self._created = self._expected_created
         self._table = position.table
         self._moved = False
         # the transaction that is being read
@@ -209,6 +210,7 @@ class Stream:
         self._thread: bytes | None = None
         self._transaction: BinlogTransaction | None = None
         self._mapped: dict[bytes, Images | None] = {}
+        self._own_bytes = 0
         self._beats = False
         self._is_held = False
         self._xa_rows: list[CapturedRow] = []
@@ -496,8 +498,10 @@ class Stream:
         found = events.place(data, at)
         if found >= 0:
             return found
-        # MariaDB from 11 on: only the first and the last event of a transaction say where they are
-        return events.place(self._gtid, 0) if isinstance(self._gtid, bytes) else self._offset
+        # MariaDB from 11 on: only the first and the last event of a transaction say where they
+        # are. Between them it is where it would be if the transaction held rows of ours alone.
+        begin = events.place(self._gtid, 0) if isinstance(self._gtid, bytes) else self._offset
+        return begin + self._own_bytes
 
     def _other(self, kind: int, data: bytes, at: int, end: int, batch: Batch) -> None:
         match kind:
@@ -558,6 +562,7 @@ class Stream:
         self._mapped.clear()
         self._transaction = self._thread = None
         self._is_held = False
+        self._own_bytes = 0
 
     def _statement(self, query: events.Query, data: bytes, at: int, batch: Batch) -> None:
         statement = self._reader.read(query.database, query.text)
@@ -701,6 +706,7 @@ class Stream:
                 hint="SET GLOBAL binlog_row_value_options = '';",
             )
         self._check(data, at, end)
+        self._own_bytes += end - at
         transaction = self._transaction or self._transaction_of(data, at)
         self.committed_us = transaction.committed_us
         begin = at + 27

@@ -10,12 +10,13 @@ heard any more. Now and then it writes a heartbeat into the log, which comes bac
 
 import hashlib
 import select
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from pymysql.constants import COMMAND
 
-from cdc_sms.errors import SourceUnavailable
+from cdc_sms.errors import CdcSmsError, SourceUnavailable
 from cdc_sms.sources.base import HeldByAnother
 from cdc_sms.sources.binlog.connection import (
     Connection,
@@ -184,7 +185,7 @@ class Watch:
         close(self._connection)
 
     def _send(self, now_s: float, query: str, answer: Callable[[Rows], None]) -> None:
-        with errors_mapped("Watching the log"):
+        with self._lock_goes_with_errors():
             self._connection._execute_command(COMMAND.COM_QUERY, query)  # type: ignore[attr-defined]  # noqa: SLF001
         self._sent_s, self._waits_for = now_s, answer
 
@@ -199,7 +200,7 @@ class Watch:
                 )
             return
         driver: Any = self._connection
-        with errors_mapped("Watching the log"):
+        with self._lock_goes_with_errors():
             driver._read_query_result()  # noqa: SLF001 - the answer is there: it doesn't block
             rows: Rows = driver._result.rows or ()  # noqa: SLF001
         answer, self._waits_for = self._waits_for, None
@@ -207,6 +208,15 @@ class Watch:
         self._held_until_s = self._sent_s + SESSION_S - _MARGIN_S
         assert answer is not None
         answer(rows)
+
+    @contextmanager
+    def _lock_goes_with_errors(self) -> Iterator[None]:
+        try:
+            with errors_mapped("Watching the log"):
+                yield
+        except CdcSmsError:
+            self._held_until_s = 0.0
+            raise
 
     def _take_sizes(self, rows: Rows) -> None:
         self.lag_bytes = behind(sizes(texts(rows)), *self._place) if rows else None

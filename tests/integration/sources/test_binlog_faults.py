@@ -1,7 +1,13 @@
 """What goes wrong between a reader and MySQL or MariaDB, through a real TCP proxy."""
 
+import itertools
 import json
+import random
+import threading
+from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import closing, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +19,7 @@ from support.waiting import until
 
 from cdc_sms.errors import NeedsPerson, PositionLost, SetupError, SourceUnavailable
 from cdc_sms.model.captured_row import CapturedRow
-from cdc_sms.sources.base import HeldByAnother, Log, LogState, Start
+from cdc_sms.sources.base import Heartbeat, HeldByAnother, Log, LogState, Start
 from cdc_sms.sources.binlog import replica, source, watch
 from cdc_sms.sources.binlog.position import BinlogPosition
 
@@ -220,6 +226,89 @@ def test_a_server_that_ends_and_comes_back_is_read_on(
     again.close()
 
 
+def test_every_row_comes_however_often_the_connection_is_cut(
+    business: BinlogBusiness, proxy: TcpProxy
+) -> None:
+    kills, seen, confirmed = 60, Counter[object](), 0
+    business.source().acquire(Start.NEW_STREAM).close()
+    stop, written = threading.Event(), Counter[object]()
+    writer = threading.Thread(target=write_until, args=(business, stop, written))
+    writer.start()
+    through = business.database.through(proxy)
+    cuts = random.Random(6)
+    for _kill in range(kills):
+        log = until(
+            partial(business.source(through=through).acquire, Start.STREAM),
+            within_s=20,
+            ignoring=(HeldByAnother, SourceUnavailable),
+        )
+        with suppress(SourceUnavailable), closing(log):
+            for _read in range(cuts.randint(1, 8)):
+                confirmed += read_and_confirm(log, seen)
+            proxy.drop_connections()
+            read_and_confirm(log, seen)
+    stop.set()
+    writer.join()
+    rest = acquired(business, Start.STREAM)
+
+    def all_seen() -> bool:
+        read_and_confirm(rest, seen)
+        return not written.keys() - seen.keys()
+
+    until(all_seen, within_s=20, every_s=0)
+    rest.close()
+    assert len(written) > 500
+    assert set(seen) == set(written)
+    assert confirmed > kills
+    repeated = seen.total() - len(written)
+    print(f"{kills} kills, {len(written)} rows, {repeated} of them repeated")
+
+
+def write_until(business: BinlogBusiness, stop: threading.Event, written: Counter[object]) -> None:
+    """Insert transactions of several rows until told to stop."""
+    with closing(business.database.connect(autocommit=False)) as connection:
+        for first in itertools.count(1, 10):
+            if stop.wait(0.005):
+                return
+            rows = [(number, "x" * 50) for number in range(first, first + 10)]
+            with connection.cursor() as cursor:
+                cursor.executemany("INSERT INTO sms (id, body) VALUES (%s, %s)", rows)
+                cursor.execute("INSERT INTO other (id) VALUES (1)")
+            connection.commit()
+            written.update(number for number, _body in rows)
+
+
+def read_and_confirm(log: Log, seen: Counter[object]) -> int:
+    """Read once, confirm what may be; return how many rows came."""
+    batch = log.read(wait_s=0.05)
+    seen.update(ids(batch.rows))
+    if batch.position is not None:
+        log.confirm(batch.position)
+    return len(batch.rows)
+
+
+def test_a_statement_with_any_character_does_not_end_the_watch(
+    business: BinlogBusiness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch, "EVERY_S", 0.1)
+    monkeypatch.setattr(source, "SILENCE_S", 0.2)
+    monkeypatch.setattr(replica, "HEARTBEAT_S", 0.1)
+    asleep = threading.Thread(target=business.database.execute, args=("SELECT SLEEP(2), '😀'",))
+    log = business.source(heartbeat_s=0.5).acquire(Start.NEW_STREAM)
+    asleep.start()
+    beats: list[Heartbeat] = []
+
+    def beaten() -> bool:
+        beat = log.read(wait_s=0.05).heartbeat
+        beats.extend([beat] if beat else [])
+        log.keep_alive()
+        return len(beats) >= 3
+
+    until(beaten, within_s=10, every_s=0)
+    asleep.join()
+    log.close()
+
+
 # Positions
 
 
@@ -275,7 +364,12 @@ def test_another_server_that_has_everything_is_read_on_by_transaction_ids(
 ) -> None:
     business.insert([1])
     business.source().acquire(Start.NEW_STREAM).close()
-    moved(business, server=lambda _name: "another", file=lambda _name: "other.000099")
+    moved(
+        business,
+        server=lambda _name: "another",
+        file=lambda _name: "other.000099",
+        created=lambda _created: 1_000_000_000,
+    )
     business.insert([2])
 
     found = business.source().inspect()
