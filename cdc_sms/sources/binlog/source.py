@@ -43,7 +43,7 @@ SAVE_S = 0.25
 FOREIGN_S = 1.0
 """The same where only other tables were written; seconds."""
 
-NAP_S = 0.001
+NAP_S = 0.0015
 """How long traffic of other tables may collect before it is read; seconds."""
 
 BUSY_S = 0.002

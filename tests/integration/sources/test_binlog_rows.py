@@ -192,6 +192,19 @@ def test_a_text_larger_than_a_packet_comes_whole(business: BinlogBusiness) -> No
     log.close()
 
 
+def test_a_text_of_several_packets_comes_whole(on_mysql: BinlogBusiness) -> None:
+    with global_setting(on_mysql.database, "max_allowed_packet", "134217728"):
+        log = on_mysql.source().acquire(Start.NEW_STREAM)
+
+        on_mysql.execute("INSERT INTO other (id, x) VALUES (1, repeat('y', 40000000))")
+        on_mysql.execute("INSERT INTO sms (id, body) VALUES (1, repeat('x', 40000000))")
+        on_mysql.insert([2])
+        found = rows(log, 2)
+
+    assert [len(str(as_dict(row)["body"])) for row in found] == [40_000_000, 5]
+    log.close()
+
+
 # Updates
 
 
