@@ -63,6 +63,16 @@ def test_a_healthy_server_has_no_error_and_its_times_are_measured(patient: Patie
     assert all(0 < value < 10_000 for value in said["measured"].values())
 
 
+def test_mariadb_11_8_is_healthy_too(mariadb118_database: BinlogDatabase, admitted: Admit) -> None:
+    mariadb118_database.execute(CREATE)
+    patient = admitted(mariadb118_database.dsn, mariadb118_database.server.password)
+
+    said = patient.examined()
+
+    assert errors(said) == []
+    assert set(said["measured"]) == MEASURED
+
+
 def test_nothing_is_left_in_the_database(patient: Patient, database: BinlogDatabase) -> None:
     patient.examined()
 
