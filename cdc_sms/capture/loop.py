@@ -20,6 +20,8 @@ from cdc_sms.envelope.encode import Encoder
 from cdc_sms.errors import (
     BrokerUnavailable,
     DatabaseUnavailable,
+    LogDecodeError,
+    NeedsPerson,
     PositionLost,
     ProduceFailed,
     SourceUnavailable,
@@ -64,7 +66,8 @@ class CaptureLoop:
         heartbeats: their topic.
         first_snapshot: the record of the first snapshot's completeness.
         gaps: what is missing on the outbox.
-        accept_gap: a person said to go on where rows may be missing and nothing shows which.
+        accept_gap: a person said to go on where rows may be missing and nothing shows which, and
+            from what can't be understood.
         status_column: None where the table has none.
         pending: the word of a row that is to be sent.
         metrics: of this process.
@@ -109,7 +112,7 @@ class CaptureLoop:
         self._clock = clock
         self._outbox = Outbox(producer=producer, topic=topic, metrics=metrics, clock=clock)
         self._standing = Standing(metrics=metrics, clock=clock, random_source=random_source)
-        self._given_up: PositionLost | None = None
+        self._given_up: PositionLost | LogDecodeError | None = None
 
     def run(self, stop: threading.Event) -> None:
         """Capture until told to stop; wait for ever for what is away.
@@ -127,6 +130,12 @@ class CaptureLoop:
                 except _WAITED_FOR as error:
                     if isinstance(error, PositionLost):
                         self._given_up = error
+                    self._outbox.disown()
+                    stop.wait(self._standing.met(error))
+                except LogDecodeError as error:
+                    if not self._accept_gap:
+                        raise
+                    self._given_up = error
                     self._outbox.disown()
                     stop.wait(self._standing.met(error))
         finally:
@@ -160,9 +169,7 @@ class CaptureLoop:
 
     def _decide(self) -> Start:
         """Compare what is there with what is needed; a new position takes the old record back."""
-        found = self._source.inspect()
-        if self._given_up is not None and found.state is LogState.USABLE:
-            found = Found(LogState.LOST, self._given_up.message)
+        found = self._found()
         complete = self._first_snapshot.is_complete()
         start = decide(
             found,
@@ -177,6 +184,18 @@ class CaptureLoop:
         if not self._shows_pending and not complete:
             logger.warning("snapshot.skipped", extra={"reason": "the table has no status column"})
         return start
+
+    def _found(self) -> Found:
+        """Inspect the source; what was given up, or what a person said to go on from, is lost."""
+        try:
+            found = self._source.inspect()
+        except NeedsPerson as error:
+            if not self._accept_gap:
+                raise
+            return Found(LogState.LOST, error.message)
+        if self._given_up is not None and found.state is LogState.USABLE:
+            return Found(LogState.LOST, self._given_up.message)
+        return found
 
     def _healing(self, start: Start) -> Start:
         """Snapshot where records are gone from the outbox; the snapshot heals what is flagged."""

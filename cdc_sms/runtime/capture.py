@@ -16,6 +16,7 @@ from cdc_sms.databases.history import History
 from cdc_sms.databases.version import verify
 from cdc_sms.envelope.encode import Encoder
 from cdc_sms.envelope.source_block import BinlogBlock, PostgresBlock, SourceBlock
+from cdc_sms.errors import NeedsPerson
 from cdc_sms.kafka.positions import PositionTopic
 from cdc_sms.kafka.producer import Producer
 from cdc_sms.model.clock import Clock, SystemClock
@@ -115,7 +116,9 @@ class CaptureRole:
             verify(connection, self._sections.ledger)
 
         def source() -> None:
-            with suppress(HeldByAnother):  # it is looked at again when that one ends
+            # it is looked at again when that one ends
+            accepted = (HeldByAnother, NeedsPerson) if self._accept_gap else (HeldByAnother,)
+            with suppress(*accepted):
                 build_source(self._sections, self._clock, self._positions).inspect()
 
         all_findings(
