@@ -187,7 +187,19 @@ def _enveloped(
     after = body.get("after")
     if _is_ours(source.get("table")) or _is_signal(after):
         return Notice("own_table")
-    return _event(columns, types, letter=body["op"], after=after, transaction=source.get("txId"))
+    return _event(
+        columns,
+        types,
+        letter=body["op"],
+        after=after,
+        transaction=source.get("txId"),
+        may_shift_uuids=source.get("connector") == "mariadb" and _is_debeziums(source),
+    )
+
+
+def _is_debeziums(source: Mapping[str, object]) -> bool:
+    """Say whether Debezium wrote the record, and not our own reader: its versions end in a word."""
+    return str(source.get("version")).rpartition(".")[2][:1].isalpha()
 
 
 def _unwrapped(
@@ -221,6 +233,7 @@ def _unwrapped(
         letter=added["op"],
         after=after,
         transaction=added.get("source_txId", added.get("txId")),
+        may_shift_uuids=True,
     )
 
 
@@ -279,6 +292,7 @@ def _event(
     letter: object,
     after: object,
     transaction: object,
+    may_shift_uuids: bool,
 ) -> ChangeEvent:
     operation = _OPERATIONS.get(letter) if isinstance(letter, str) else None
     if operation is None:
@@ -291,6 +305,7 @@ def _event(
         after=after if isinstance(after, dict) and operation is not Operation.DELETE else None,
         # a snapshot's transaction is the reader's own, and says nothing of the row's
         transaction_id=None if operation is Operation.READ else _transaction_id(transaction),
+        may_shift_uuids=may_shift_uuids,
     )
 
 

@@ -30,6 +30,8 @@ class ChangeEvent:
         transaction_id: the database's own id of the transaction, where it counts them
             (PostgreSQL: the 32-bit xid); None for snapshot rows, for records that we emitted
             again, and on MySQL and MariaDB.
+        may_shift_uuids: Debezium's MariaDB connector wrote it, or may have: it writes a UUID that
+            ends in zero bytes with those zeros in front.
     """
 
     key: Mapping[str, object]
@@ -37,6 +39,7 @@ class ChangeEvent:
     after: Mapping[str, object] | None = None
     transaction_id: int | None = None
     key_types: Mapping[str, str] = field(default_factory=dict[str, str])
+    may_shift_uuids: bool = False
 
     @property
     def was_visible(self) -> bool:

@@ -188,7 +188,11 @@ def test_an_unwrapped_row_is_read_by_its_added_fields() -> None:
     event = _event(KEY, {**ROW, "__op": "c", "__source_txId": 771, "__deleted": "false"})
 
     assert event == ChangeEvent(
-        key={"id": 4711}, operation=Operation.CREATE, after=ROW, transaction_id=771
+        key={"id": 4711},
+        operation=Operation.CREATE,
+        after=ROW,
+        transaction_id=771,
+        may_shift_uuids=True,
     )
 
 
