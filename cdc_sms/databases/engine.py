@@ -5,16 +5,14 @@ What differs between databases stands in :mod:`cdc_sms.databases.dialects`, one 
 
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar, assert_never
+from functools import cache
+from typing import Any, TypeVar
 
-import pymysql
 from sqlalchemy import Connection, Engine, create_engine, event, exc
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from cdc_sms.config.settings import LedgerSettings, SourceSettings
+from cdc_sms.config.settings import Kind, LedgerSettings, SourceSettings
 from cdc_sms.databases.dialects.base import Dialect
-from cdc_sms.databases.dialects.mysql import Mysql
-from cdc_sms.databases.dialects.postgres import Postgres
 from cdc_sms.databases.history import History
 from cdc_sms.databases.refusals import RepeatTransaction
 from cdc_sms.databases.schema import SCHEMA
@@ -25,32 +23,29 @@ Result = TypeVar("Result")
 RESTED_S = 1.0
 REPEATS = 20
 
-_POSTGRES = Postgres()
-_MYSQL = Mysql("mysql")
-_MARIADB = Mysql("mariadb")
-_BY_NAME: Mapping[str, Dialect] = {
-    "postgresql": _POSTGRES,
-    "mysql": _MYSQL,
-    "mariadb": _MARIADB,
-}
-"""By SQLAlchemy's names."""
+_NAMES: Mapping[Kind, str] = {"postgres": "postgresql", "mysql": "mysql", "mariadb": "mariadb"}
+"""SQLAlchemy's names."""
 
 
-def _dialect(source: SourceSettings) -> Dialect:
-    match source.kind:
-        case "postgres":
-            return _POSTGRES
-        case "mysql":
-            return _MYSQL
-        case "mariadb":
-            return _MARIADB
+@cache
+def _dialect(name: str) -> Dialect:
+    """Return what a database differs in; its driver is loaded with it, and no other's."""
+    match name:
+        case "postgresql":
+            from cdc_sms.databases.dialects.postgres import Postgres  # noqa: PLC0415 - 9 MB
+
+            return Postgres()
+        case "mysql" | "mariadb":
+            from cdc_sms.databases.dialects.mysql import Mysql  # noqa: PLC0415 - 10 MB
+
+            return Mysql(name)
         case _:
-            assert_never(source.kind)
+            raise AssertionError(f"no engine is opened for {name}")
 
 
 def dialect_of(connection: Connection) -> Dialect:
     """Return what a connection's database differs in."""
-    return _BY_NAME[connection.dialect.name]
+    return _dialect(connection.dialect.name)
 
 
 def open_engine(
@@ -77,7 +72,7 @@ def open_engine(
     Raises:
         ConfigurationError: the DSN can't be read (checked with the configuration).
     """
-    dialect = _dialect(source)
+    dialect = _dialect(_NAMES[source.kind])
     engine = create_engine(
         dialect.url,
         creator=lambda: dialect.connect(source, role=role),
@@ -179,7 +174,8 @@ def classified(error: exc.SQLAlchemyError) -> CdcSmsError:
             f"The database can't be used now ({name}).",
             hint="Nothing is lost: cdc-sms goes on when the database answers again.",
         )
-    dialect: Dialect = _MYSQL if isinstance(driver, pymysql.Error) else _POSTGRES
+    is_mysqls = type(driver).__module__.startswith("pymysql")  # without loading it
+    dialect = _dialect("mysql" if is_mysqls else "postgresql")
     return dialect.classified(driver if isinstance(driver, Exception) else error, error)
 
 

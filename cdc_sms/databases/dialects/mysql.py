@@ -34,7 +34,6 @@ from cdc_sms.databases.expressions import (
     Now,
     ReadBy,
 )
-from cdc_sms.databases.key_column import Bits
 from cdc_sms.databases.refusals import LockTimeout, RepeatTransaction, RowRefused
 from cdc_sms.errors import CdcSmsError, DatabaseError, DatabaseUnavailable, MappingError, SetupError
 
@@ -105,8 +104,8 @@ def _as_type(element: AsType, compiler: SQLCompiler, **kw: Any) -> str:
             return f"UNHEX({given})"
         case types.Integer() if getattr(element.type, "unsigned", False):
             return f"CAST({given} AS UNSIGNED)"
-        case mysql.BIT() | Bits():
-            return f"CAST({given} AS UNSIGNED)"
+        case types.TypeDecorator() if isinstance(element.type.impl_instance, types.Integer):
+            return f"CAST({given} AS UNSIGNED)"  # a BIT, which is read as a number
         case types.Integer() | mysql.YEAR():
             return f"CAST({given} AS SIGNED)"
         case types.Numeric() if element.type.precision is not None:
