@@ -55,6 +55,10 @@ FLUSH_S = 10.0
 """How long a stop waits for the broker's last acknowledgements; seconds."""
 
 
+LAST_WORD_S = 1.0
+"""How long a stop waits for the position that the log said last; seconds."""
+
+
 class CaptureLoop:
     """The capture role.
 
@@ -139,6 +143,7 @@ class CaptureLoop:
                     self._outbox.disown()
                     stop.wait(self._standing.met(error))
         finally:
+            self._producer.flush(LAST_WORD_S)
             self._producer.close()
             self._standing.ended()
 

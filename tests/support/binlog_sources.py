@@ -7,6 +7,7 @@ from typing import Any
 
 from cdc_sms.config.settings import CaptureSettings, SourceSettings, TableSettings
 from cdc_sms.model.clock import SystemClock
+from cdc_sms.sources.base import Positions
 from cdc_sms.sources.binlog.source import BinlogSource
 from support.fixtures.binlog_databases import BinlogDatabase
 
@@ -23,6 +24,12 @@ CREATE TABLE cdc_sms_heartbeat (
     name varchar(63) PRIMARY KEY, beat bigint NOT NULL, written_at datetime(6) NOT NULL
 )
 """
+
+
+def table_of(database: BinlogDatabase, *, status: str | None = "status") -> TableSettings:
+    """Return the settings of the table ``sms``."""
+    columns = {"key": "id", "recipient": "recipient", "text": "body", "status": status}
+    return TableSettings.model_validate({"name": f"{database.name}.sms", "columns": columns})
 
 
 @dataclass
@@ -62,6 +69,7 @@ class BinlogBusiness:
         through: BinlogDatabase | None = None,
         status: str | None = "status",
         dsn: str = "",
+        positions: Positions | None = None,
         **capture: Any,
     ) -> BinlogSource:
         """Return another reader of the log.
@@ -70,19 +78,18 @@ class BinlogBusiness:
             through: how it reaches the database.
             status: the mapped status column.
             dsn: what is added to the DSN.
+            positions: where its position is kept; None: here.
             capture: its settings.
         """
         database = through or self.database
-        columns = {"key": "id", "recipient": "recipient", "text": "body", "status": status}
-        table = {"name": f"{database.name}.sms", "columns": columns}
         return BinlogSource(
             source=SourceSettings.model_validate(
                 {"dsn": database.dsn + dsn, "password": database.server.password}
             ),
-            table=TableSettings.model_validate(table),
+            table=table_of(self.database, status=status),
             capture=CaptureSettings.model_validate({"slot": self.database.name, **capture}),
             ledger_schema=self.database.name,
-            positions=self.positions,
+            positions=positions or self.positions,
             clock=SystemClock(),
         )
 

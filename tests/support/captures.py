@@ -134,6 +134,27 @@ class Running:
         return self.errors[0] if self.errors else None
 
 
+@contextmanager
+def in_thread(loop: CaptureLoop, metrics: Metrics) -> Iterator[Running]:
+    """Run a capture in a thread for a while; it is stopped in order at the end."""
+    stop = threading.Event()
+    errors: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            loop.run(stop)
+        except BaseException as error:  # noqa: BLE001 - the test's thread raises it
+            errors.append(error)
+
+    thread = threading.Thread(target=run, name="capture")
+    thread.start()
+    try:
+        yield Running(loop, metrics, stop, thread, errors)
+    finally:
+        stop.set()
+        thread.join(30)
+
+
 @dataclass(frozen=True)
 class Captured:
     """What one test's captures work with."""
@@ -199,22 +220,8 @@ class Captured:
             clock=clock,
             random_source=random.Random(1),
         )
-        stop = threading.Event()
-        errors: list[BaseException] = []
-
-        def run() -> None:
-            try:
-                loop.run(stop)
-            except BaseException as error:  # noqa: BLE001 - the test's thread raises it
-                errors.append(error)
-
-        thread = threading.Thread(target=run, name="capture")
-        thread.start()
-        try:
-            yield Running(loop, metrics, stop, thread, errors)
-        finally:
-            stop.set()
-            thread.join(30)
+        with in_thread(loop, metrics) as running:
+            yield running
 
     def heartbeats(self) -> list[dict[str, Any]]:
         """Return what the heartbeats say that lie on their topic."""
