@@ -95,6 +95,8 @@ def _array(element: int, modifier: int) -> Converter | None:
     """Return the converter of a built-in array type."""
     if element == BIT:
         return _lost
+    if element in (INT2VECTOR, OIDVECTOR):
+        return _old_vectors
     alone = _built_in(element, modifier)
     assert alone is not None
     if element == NUMERIC:
@@ -311,6 +313,11 @@ def _old_vector(raw: bytes) -> list[object] | None:
     return [] if raw else None
 
 
+def _old_vectors(raw: bytes) -> list[object] | None:
+    """Lose an array of them, unless it is empty."""
+    return [] if raw == b"{}" else None
+
+
 def _time_in_array(_alone: Converter, modifier: int) -> Converter:
     unit = 1000 if 0 <= modifier <= 3 else 1
     return lambda raw: arrays.clock_us(_clock_us(raw.decode())) // unit
@@ -387,8 +394,9 @@ _OF_EXTENSIONS: Mapping[str, Converter] = {
 
 _ELEMENTS: Mapping[int, int] = {
     199: JSON, 651: CIDR, 775: MACADDR8, 1000: BOOL, 1001: BYTEA, 1002: CHAR, 1005: INT2,
-    1007: INT4, 1009: TEXT, 1014: BPCHAR, 1015: VARCHAR, 1016: INT8, 1021: FLOAT4, 1022: FLOAT8,
-    1028: OID, 1040: MACADDR, 1041: INET, 1115: TIMESTAMP, 1182: DATE, 1183: TIME,
+    1006: INT2VECTOR, 1007: INT4, 1009: TEXT, 1013: OIDVECTOR, 1014: BPCHAR, 1015: VARCHAR,
+    1016: INT8, 1021: FLOAT4, 1022: FLOAT8, 1028: OID, 1040: MACADDR, 1041: INET,
+    1115: TIMESTAMP, 1182: DATE, 1183: TIME,
     1185: TIMESTAMPTZ, 1231: NUMERIC, 1270: TIMETZ, 1561: BIT, 2951: UUID, 3643: TSVECTOR,
     3807: JSONB, 3905: INT4RANGE, 3907: NUMRANGE, 3909: TSRANGE, 3911: TSTZRANGE,
     3913: DATERANGE, 3927: INT8RANGE,

@@ -387,3 +387,21 @@ create unlogged table unlogged (id integer primary key);
 insert into unlogged values (1);
 create temporary table temporary (id integer primary key);
 insert into temporary values (1);
+
+-- Every type that the server itself has, and those of its information schema.
+do $do$
+declare
+    columns text;
+begin
+    select string_agg(format('%I %s', n.nspname || ' ' || t.typname, format_type(t.oid, null)), ', ' order by t.oid) into columns
+    from pg_type t join pg_namespace n on n.oid = t.typnamespace
+    where n.nspname in ('pg_catalog', 'information_schema') and t.typtype in ('b', 'r', 'm', 'd') and t.typname not in ('unknown', 'pg_ddl_command')
+    and not exists (select from pg_type e where e.oid = t.typelem and e.typtype in ('c', 'p'));
+    execute 'create table every_type (id integer primary key, ' || columns || ')';
+end
+$do$;
+insert into every_type (id) values (1);
+create table vectors_of_ids (id integer primary key, a int2vector[], b oidvector[]);
+insert into vectors_of_ids values (1, '{"1 2","3"}', null), (2, '{}', '{"1 2"}');
+create table of_the_information_schema (id integer primary key, a information_schema.cardinal_number, b information_schema.character_data, c information_schema.sql_identifier, d information_schema.time_stamp, e information_schema.yes_or_no);
+insert into of_the_information_schema values (1, 5, 'x', 'y', '2026-11-24 05:47:11.12+00', 'YES'), (2, null, null, null, null, null);

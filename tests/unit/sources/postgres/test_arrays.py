@@ -9,7 +9,7 @@ from cdc_sms.sources.postgres.values import FIRST_USER_TYPE, BaseType, converter
 
 BOOL, BYTEA, INT4, TEXT, FLOAT8, BIT = 1000, 1001, 1007, 1009, 1022, 1561
 TIMESTAMP, DATE, TIME, TIMESTAMPTZ, TIMETZ = 1115, 1182, 1183, 1185, 1270
-NUMERIC, TSVECTOR = 1231, 3643
+NUMERIC, TSVECTOR, OIDVECTOR = 1231, 3643, 1013
 
 
 def converted(written: str, type_id: int, modifier: int = -1, **described: Any) -> object:
@@ -71,6 +71,8 @@ def test_what_is_no_array_is_refused(written: str) -> None:
         pytest.param(TIMESTAMPTZ, -1, '{"0044-03-15 10:00:00+00 BC"}',
                      ["0044-03-15T10:00:00.000000Z"], id="an era that is lost"),
         pytest.param(BIT, 1, "{1}", None, id="bits, which are lost"),
+        pytest.param(OIDVECTOR, -1, '{"1 2"}', None, id="vectors of ids, which are lost"),
+        pytest.param(OIDVECTOR, -1, "{}", [], id="no vectors of ids"),
         pytest.param(TSVECTOR, -1, "{'a'}", ["'a'"], id="tsvectors"),
         pytest.param(TSVECTOR, -1, "{'a',NULL}", None, id="a NULL among tsvectors"),
     ],
