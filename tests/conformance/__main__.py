@@ -10,6 +10,10 @@ from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
+import psycopg
+import pymysql
+import requests
+from confluent_kafka import KafkaException
 from support.fixtures.binlog_databases import fresh_binlog_database
 from support.fixtures.databases import fresh_database
 from support.fixtures.servers import elsewhere
@@ -20,7 +24,9 @@ from support.servers.mariadb import MARIADB, MARIADB118
 from support.servers.mysql import MYSQL, MysqlAddress
 from support.servers.postgres import POSTGRES, POSTGRES18, PostgresAddress
 from support.servers.server import Server
+from support.waiting import GaveUpError
 
+from cdc_sms.errors import CdcSmsError
 from conformance.binlog import Binlog
 from conformance.compare import ALLOWED
 from conformance.database import Database, StatementError
@@ -75,27 +81,47 @@ def main(arguments: Sequence[str]) -> int:
 
 @contextmanager
 def _running(options: argparse.Namespace) -> Iterator[Run]:
+    with ExitStack() as stack:
+        try:
+            run = _opened(options, stack)
+        except _NOT_TO_BE_HAD as error:
+            raise ServerUnavailableError(f"conformance can't begin: {error}") from error
+        yield run
+
+
+_NOT_TO_BE_HAD = (
+    psycopg.OperationalError,
+    pymysql.err.OperationalError,
+    requests.ConnectionError,
+    KafkaException,
+    CdcSmsError,
+    DebeziumStoppedError,
+    GaveUpError,
+)
+
+
+def _opened(options: argparse.Namespace, stack: ExitStack) -> Run:
     run_id = secrets.token_hex(3)
     prefix = f"conformance-{run_id}"
     theirs, ours = f"{prefix}.outbox", f"{prefix}-ours.outbox"
-    with ExitStack() as stack:
-        kafka = stack.enter_context(_borrowed(KAFKA))
-        bootstrap = kafka.bootstrap if isinstance(kafka, KafkaAddress) else str(kafka)
-        connect = stack.enter_context(_borrowed(CONNECT))
-        url = connect if isinstance(connect, str) else connect.url
-        database = stack.enter_context(_database(options, run_id, bootstrap, prefix))
-        others = [f"{prefix}.{name}" for name in ("heartbeat", "signals")]
-        stack.enter_context(topics(bootstrap, prefix, [ours, theirs, *others]))
-        connector = Connector(url, database.sections, database.connector_changes)
-        stack.callback(connector.remove)
-        connector.start()
-        yield Run(
-            database,
-            connector,
-            ours=stack.enter_context(closing(Topic(bootstrap, ours))),
-            theirs=stack.enter_context(closing(Topic(bootstrap, theirs))),
-            kafka=database.sections.kafka.model_copy(update={"prefix": f"{prefix}-ours"}),
-        )
+    kafka = stack.enter_context(_borrowed(KAFKA))
+    bootstrap = kafka.bootstrap if isinstance(kafka, KafkaAddress) else str(kafka)
+    connect = stack.enter_context(_borrowed(CONNECT))
+    url = connect if isinstance(connect, str) else connect.url
+    database = stack.enter_context(_database(options, run_id, bootstrap, prefix))
+    others = [f"{prefix}.{name}" for name in ("heartbeat", "signals")]
+    stack.enter_context(topics(bootstrap, prefix, [ours, theirs, *others]))
+    connector = Connector(url, database.sections, database.connector_changes)
+    stack.callback(connector.remove)
+    connector.start()
+    run = Run(
+        database,
+        connector,
+        ours=stack.enter_context(closing(Topic(bootstrap, ours))),
+        theirs=stack.enter_context(closing(Topic(bootstrap, theirs))),
+        kafka=database.sections.kafka.model_copy(update={"prefix": f"{prefix}-ours"}),
+    )
+    return stack.enter_context(closing(run))
 
 
 SERVERS: Mapping[str, Server[Any]] = {

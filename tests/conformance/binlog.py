@@ -56,9 +56,22 @@ def as_the_server_describes(statement: Statement) -> str:
     table's columns from the server where the table was there first, as in production; of a table
     that is made before its eyes it reads the statement, and takes the word for a type.
     """
+    text = statement.text
     if statement.first_word not in {"create", "alter"}:
-        return statement.text
-    return _BOOLEAN.sub(lambda found: "tinyint(1)" if found["word"] else found[0], statement.text)
+        return text
+
+    def described(found: re.Match[str]) -> str:
+        is_name = found["word"] is None or _BEFORE_A_NAME.search(text[: found.start()][-40:])
+        return found[0] if is_name else "tinyint(1)"
+
+    return _BOOLEAN.sub(described, text)
+
+
+_BEFORE_A_NAME = re.compile(
+    r"(?:[(,.]|\b(?:add|column|modify|change|to|after|key|index|drop|alter|by|on|table|references))"
+    r"\s*$",
+    re.IGNORECASE,
+)
 
 
 def _place(row: CapturedRow) -> tuple[int, int]:

@@ -93,6 +93,10 @@ class Run:
             has_news = has_news or statement.may_write
         self._settle()
 
+    def close(self) -> None:
+        """Let the broker go."""
+        self._producer.close()
+
     def compare(self) -> Found:
         """Compare everything that was captured."""
         self._ours.read(self._sent, within_s=ARRIVES_S)
