@@ -37,6 +37,12 @@ logger = logging.getLogger(__name__)
 SILENCE_S = 4.0 * HEARTBEAT_S
 """How long a server that owes us a heartbeat may be silent; seconds."""
 
+ECHO_S = 10.0
+"""How long after its commit a heartbeat must have come by an idle stream; seconds."""
+
+HEARTBEAT_BYTES = 300
+"""A heartbeat of the server's is no longer; what is longer is a part of the log."""
+
 SAVE_S = 0.25
 """How soon a position behind rows of ours is saved after the one before; seconds."""
 
@@ -332,6 +338,9 @@ class BinlogLog:
         self._unsaved: _Mark | None = None
         self._marked_s = self._saved_s = self._heard_s = clock.monotonic_s()
         self._received_s = 0.0
+        self._place = (position.file, position.offset)
+        self._moved_s = self._heard_s
+        self._heard_bytes = 0
 
     @property
     def lag_bytes(self) -> int | None:
@@ -364,7 +373,8 @@ class BinlogLog:
 
     def keep_alive(self) -> None:
         """Tell the server that we live, though nothing is read from the stream now."""
-        self._heard_s = self._clock.monotonic_s()  # it can't be heard: that is no silence
+        # it can't be heard: that is no silence
+        self._heard_s = self._moved_s = self._clock.monotonic_s()
         self._speak()
 
     def close(self) -> None:
@@ -378,8 +388,8 @@ class BinlogLog:
     def _read_stream(self, wait_s: float) -> Batch:
         wire, stream = self._opened()
         batch = Batch()
-        now_s = self._clock.monotonic_s()
-        until_s = now_s + wait_s
+        until_s = self._clock.monotonic_s() + wait_s
+        is_first = True
         while True:
             wire.at = stream.take(wire.data, wire.at, batch)
             if stream.is_refused:
@@ -388,9 +398,12 @@ class BinlogLog:
             if batch.rows or batch.heartbeat or (self._owes_mark and stream.has_moved()):
                 break
             now_s = self._clock.monotonic_s()
-            if now_s >= until_s and self._received_s:
+            if now_s >= until_s and not is_first:
                 break
-            if not wire.receive(max(until_s - now_s, 0.0), missing=max(stream.missing, 1)):
+            is_first = False
+            has_more = wire.receive(max(until_s - now_s, 0.0), missing=max(stream.missing, 1))
+            self._hear(wire)
+            if not has_more:
                 break
             self._collect(wire)
         self._finish(batch, stream)
@@ -405,6 +418,16 @@ class BinlogLog:
             self._heard_s = self._clock.monotonic_s()
         return self._wire, self._stream
 
+    def _hear(self, wire: Wire) -> None:
+        """Take note of what came, be it a part of something large that nobody wants."""
+        came = wire.received_bytes - self._heard_bytes
+        if not came:
+            return
+        self._heard_bytes = wire.received_bytes
+        self._heard_s = self._clock.monotonic_s()
+        if came > HEARTBEAT_BYTES:
+            self._moved_s = self._heard_s
+
     def _collect(self, wire: Wire) -> None:
         """Take note of what came; where much comes in small parts, let it collect for a moment.
 
@@ -412,7 +435,6 @@ class BinlogLog:
         most of the work would be that.
         """
         before_s, self._received_s = self._received_s, self._clock.monotonic_s()
-        self._heard_s = self._received_s
         is_little = len(wire.data) - wire.at < BUSY_BYTES
         if is_little and self._received_s - before_s < BUSY_S:
             time.sleep(NAP_S)
@@ -420,6 +442,8 @@ class BinlogLog:
     def _finish(self, batch: Batch, stream: Stream) -> None:
         """Say how far the log may be confirmed when the batch is safe."""
         now_s = self._clock.monotonic_s()
+        if self._place != (stream.file, stream.offset):
+            self._place, self._moved_s = (stream.file, stream.offset), now_s
         has_ours = bool(batch.rows) or batch.heartbeat is not None or self._owes_mark
         if stream.has_moved() and (has_ours or now_s - self._marked_s >= FOREIGN_S):
             position, run = stream.mark()
@@ -445,10 +469,7 @@ class BinlogLog:
 
     def _speak(self) -> None:
         now_s = self._clock.monotonic_s()
-        stream = self._stream
-        file, offset = self._begin_at.file, self._begin_at.offset
-        if stream is not None:
-            file, offset = stream.file, stream.offset
+        file, offset = self._place
         is_silent = now_s - self._heard_s > SILENCE_S / 2
         self._watch.tick(now_s, file=file, offset=offset, is_silent=is_silent)
         self._save_if_due()
@@ -477,4 +498,12 @@ class BinlogLog:
             raise SourceUnavailable(
                 f"Reading the log failed: the server was silent for {silent_s:.0f} s.",
                 hint="Check the network between capture and the server.",
+            )
+        committed_s = self._watch.committed_s
+        if self._moved_s < committed_s < now_s - ECHO_S and not self._watch.sees_work(now_s):
+            # a server whose log was reset sends the former one's end for ever
+            raise SourceUnavailable(
+                f"A heartbeat that was committed {now_s - committed_s:.0f} s ago is not in the "
+                "log that the server sends.",
+                hint="Nothing needs to be done: capture looks at the server anew by itself.",
             )

@@ -767,13 +767,13 @@ def _absorb_numbered(gtids: GtidSet, run: list[bytes | events.Gtid]) -> None:
             gtids.add((raw.uuid, raw.tag), raw.number)
             continue
         this = int.from_bytes(raw[17:25], "little")
+        if not this:  # the server numbers nothing
+            continue
         if this == number and raw[1:17] == member:
             number += 1
             continue
         if number > start:
             gtids.add_interval((UUID(bytes=member), ""), start, number)
         member, start, number = raw[1:17], this, this + 1
-        if not this:  # the server numbers nothing
-            number = start
     if number > start:
         gtids.add_interval((UUID(bytes=member), ""), start, number)

@@ -87,6 +87,7 @@ class Watch:
         beat_every_s: how often a heartbeat is written; seconds.
 
     Attributes:
+        committed_s: when the last heartbeat was known to be committed; it must come by the stream.
         lag_bytes: how much of the log is behind the place that :meth:`tick` was told; None until
             it is known.
 
@@ -114,6 +115,7 @@ class Watch:
         self._held_until_s = 0.0
         self._sender: int | None = None
         self._place: tuple[str, int] = ("", 0)
+        self.committed_s = 0.0
         self.lag_bytes: int | None = None
 
     def take_lock(self, now_s: float) -> None:
@@ -204,6 +206,8 @@ class Watch:
             driver._read_query_result()  # noqa: SLF001 - the answer is there: it doesn't block
             rows: Rows = driver._result.rows or ()  # noqa: SLF001
         answer, self._waits_for = self._waits_for, None
+        if answer == self._take_nothing:
+            self.committed_s = now_s
         # the session lived when it was asked, and lives so long from then on
         self._held_until_s = self._sent_s + SESSION_S - _MARGIN_S
         assert answer is not None

@@ -34,6 +34,7 @@ class Wire:
 
     Attributes:
         data: what was received and not read yet, from ``at`` on.
+        received_bytes: how much ever came.
         at: where in ``data`` the next packet begins; set by whoever reads ``data`` itself.
 
     Thread: one owner.
@@ -47,6 +48,7 @@ class Wire:
         self._parts: list[bytes] = []
         self._parts_bytes = 0
         self._skip = 0
+        self.received_bytes = 0
         self.data = b""
         self.at = 0
 
@@ -83,6 +85,7 @@ class Wire:
                     return False
             if not size:
                 raise self._lost("the server closed the connection")
+            self.received_bytes += size
             dropped = min(self._skip, size)
             self._skip -= dropped
             if size > dropped:
