@@ -27,13 +27,13 @@ from support.servers.server import Server
 from support.waiting import GaveUpError
 
 from cdc_sms.errors import CdcSmsError
-from conformance.binlog import Binlog
+from conformance.binlog import Binlog, databases_of
 from conformance.compare import ALLOWED
 from conformance.database import Database, StatementError
 from conformance.postgres import Postgres
 from conformance.run import Found, Run
 from conformance.site import Connector, DebeziumStoppedError, Topic, topics
-from conformance.statements import split
+from conformance.statements import Statement, split
 
 A = TypeVar("A")
 USAGE, UNAVAILABLE, FOUND = 2, 3, 10
@@ -61,7 +61,7 @@ def main(arguments: Sequence[str]) -> int:
     statements = list(split(text, mysql=options.source != "postgres"))
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # what was made is removed
     try:
-        with _running(options) as run:
+        with _running(options, statements) as run:
             run.statements(statements)
             found = run.compare()
     except ServerUnavailableError as error:
@@ -80,10 +80,10 @@ def main(arguments: Sequence[str]) -> int:
 
 
 @contextmanager
-def _running(options: argparse.Namespace) -> Iterator[Run]:
+def _running(options: argparse.Namespace, statements: Sequence[Statement]) -> Iterator[Run]:
     with ExitStack() as stack:
         try:
-            run = _opened(options, stack)
+            run = _opened(options, statements, stack)
         except _NOT_TO_BE_HAD as error:
             raise ServerUnavailableError(f"conformance can't begin: {error}") from error
         yield run
@@ -100,7 +100,7 @@ _NOT_TO_BE_HAD = (
 )
 
 
-def _opened(options: argparse.Namespace, stack: ExitStack) -> Run:
+def _opened(options: argparse.Namespace, statements: Sequence[Statement], stack: ExitStack) -> Run:
     run_id = secrets.token_hex(3)
     prefix = f"conformance-{run_id}"
     theirs, ours = f"{prefix}.outbox", f"{prefix}-ours.outbox"
@@ -108,7 +108,7 @@ def _opened(options: argparse.Namespace, stack: ExitStack) -> Run:
     bootstrap = kafka.bootstrap if isinstance(kafka, KafkaAddress) else str(kafka)
     connect = stack.enter_context(_borrowed(CONNECT))
     url = connect if isinstance(connect, str) else connect.url
-    database = stack.enter_context(_database(options, run_id, bootstrap, prefix))
+    database = stack.enter_context(_database(options, statements, run_id, bootstrap, prefix))
     others = [f"{prefix}.{name}" for name in ("heartbeat", "signals")]
     stack.enter_context(topics(bootstrap, prefix, [ours, theirs, *others]))
     connector = Connector(url, database.sections, database.connector_changes)
@@ -131,7 +131,11 @@ SERVERS: Mapping[str, Server[Any]] = {
 
 @contextmanager
 def _database(
-    options: argparse.Namespace, run_id: str, bootstrap: str, prefix: str
+    options: argparse.Namespace,
+    statements: Sequence[Statement],
+    run_id: str,
+    bootstrap: str,
+    prefix: str,
 ) -> Iterator[Database]:
     with ExitStack() as stack:
         named = stack.enter_context(_borrowed(SERVERS[options.server or options.source]))
@@ -143,7 +147,9 @@ def _database(
         else:
             place = MysqlAddress.parse(named) if isinstance(named, str) else named
             made = stack.enter_context(fresh_binlog_database(place, run_id))
-            yield stack.enter_context(Binlog(made, bootstrap=bootstrap, prefix=prefix))
+            others = databases_of(statements)
+            binlog = Binlog(made, others=others, bootstrap=bootstrap, prefix=prefix)
+            yield stack.enter_context(binlog)
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack, closing
 from typing import Any, Self
 
@@ -27,21 +27,33 @@ from cdc_sms.sources.binlog.stream import Stream, Watched
 from conformance.compare import Difference
 from conformance.database import StatementError, Table, sections
 from conformance.site import CAUGHT_UP_S, MARKER
-from conformance.statements import Statement
+from conformance.statements import Statement, without_comments
 
 # Plain queries, put together here: MariaDB 11.8 crashes over a correlated subquery on its schema.
 _TABLES = """
-SELECT TABLE_NAME FROM information_schema.TABLES
-WHERE TABLE_SCHEMA = %s AND TABLE_TYPE = 'BASE TABLE'
+SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES
+WHERE TABLE_SCHEMA IN %s AND TABLE_TYPE = 'BASE TABLE'
 """
 _KEYS = """
-SELECT TABLE_NAME, COLUMN_NAME FROM information_schema.KEY_COLUMN_USAGE
-WHERE TABLE_SCHEMA = %s AND CONSTRAINT_NAME = 'PRIMARY' ORDER BY TABLE_NAME, ORDINAL_POSITION
+SELECT TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME FROM information_schema.KEY_COLUMN_USAGE
+WHERE TABLE_SCHEMA IN %s AND CONSTRAINT_NAME = 'PRIMARY' ORDER BY ORDINAL_POSITION
 """
 _REALS = """
-SELECT TABLE_NAME, COLUMN_NAME FROM information_schema.COLUMNS
-WHERE TABLE_SCHEMA = %s AND DATA_TYPE = 'float'
+SELECT TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME FROM information_schema.COLUMNS
+WHERE TABLE_SCHEMA IN %s AND DATA_TYPE = 'float'
 """
+
+_MAKES_DATABASE = re.compile(
+    r"\s*create\s+(?:database|schema)\s+(?:if\s+not\s+exists\s+)?(`(?:[^`]|``)+`|[\w$]+)",
+    re.IGNORECASE,
+)
+
+
+def databases_of(statements: Iterable[Statement]) -> list[str]:
+    """Return the names of the databases that a file makes."""
+    found = (_MAKES_DATABASE.match(without_comments(s.text)) for s in statements)
+    return [one[1].strip("`").replace("``", "`") for one in found if one]
+
 
 _BOOLEAN = re.compile(
     r"""'(?:[^'\\\\]|\\\\.|'')*'|"(?:[^"\\\\]|\\\\.)*"|`[^`]*`|\b(?P<word>bool(?:ean)?)\b""",
@@ -79,9 +91,8 @@ def _place(row: CapturedRow) -> tuple[int, int]:
     return coordinate(row.transaction.file, row.position), row.ordinal
 
 
-def _quoted(name: str) -> str:
-    schema, _, table = name.partition(".")
-    return ".".join("`" + part.replace("`", "``") + "`" for part in (schema, table))
+def _quoted(*names: str) -> str:
+    return ".".join("`" + name.replace("`", "``") + "`" for name in names)
 
 
 _COMMITS_FIRST = frozenset({"create", "alter", "drop", "rename", "truncate"})
@@ -92,12 +103,16 @@ class Binlog:
 
     Args:
         database: fresh.
+        others: databases that the file makes, which are removed at the end.
         bootstrap: the broker.
         prefix: of the run's topics.
     """
 
-    def __init__(self, database: BinlogDatabase, *, bootstrap: str, prefix: str) -> None:
+    def __init__(
+        self, database: BinlogDatabase, *, others: Sequence[str], bootstrap: str, prefix: str
+    ) -> None:
         self._database = database
+        self._others = others
         self._stack = ExitStack()
         self._mark = 0
         self.stops: list[Difference] = []
@@ -112,6 +127,7 @@ class Binlog:
         )
         self.connector_changes: Mapping[str, str] = {
             "database.password": server.password,
+            "database.include.list": ",".join(map(re.escape, self._schemas)),
             "table.include.list": "",
             "driver.allowPublicKeyRetrieval": "true",
             "errors.max.retries": "0",  # what stops it is told at once
@@ -131,6 +147,10 @@ class Binlog:
         self._queries = connect(self.sections.source)
         opened.callback(close, self._queries)
         self._server = servers.describe(self._queries)
+        present = {name for (name,) in self._execute("SHOW DATABASES")}
+        for name in self._others:
+            if name not in present:
+                opened.callback(self._execute, f"DROP DATABASE IF EXISTS {_quoted(name)}")
         self._charsets = servers.charsets(self._queries, self._server)
         self._execute(
             f"CREATE TABLE {MARKER} (id bigint PRIMARY KEY, recipient varchar(20), body text,"
@@ -184,13 +204,12 @@ class Binlog:
         end = self._end()
         begin, self._read_to = self._read_to, end
         found: list[tuple[CapturedRow, bool]] = []
-        for name in self._names():
-            key, has_key = self._key(name)
+        for name, table in self.tables().items():
+            key, has_key = self._key(table)
             try:
-                found += [(row, has_key) for row in self._rows(name, key, begin, end)]
+                found += [(row, has_key) for row in self._rows(table, key, begin, end)]
             except CdcSmsError as error:
-                table = f"{self._database.name}.{name}"
-                self.stops.append(Difference(table, "", "our reader", error.message, "reads on"))
+                self.stops.append(Difference(name, "", "our reader", error.message, "reads on"))
         found.sort(key=lambda one: _place(one[0]))
         now_us = int(self._clock.now().timestamp() * 1_000_000)
         records = [(self._encoder.encode(row, now_us=now_us), has_key) for row, has_key in found]
@@ -210,44 +229,46 @@ class Binlog:
     def _counted(self) -> Counter[str]:
         return Counter(
             {
-                name: self._execute(f"SELECT COUNT(*) FROM {_quoted(name)}")[0][0]
-                for name in self.tables()
+                name: self._execute(f"SELECT COUNT(*) FROM {_quoted(one.schema, one.name)}")[0][0]
+                for name, one in self.tables().items()
             }
         )
 
     def tables(self) -> Mapping[str, Table]:
         """Return the tables that are there now, by database and name."""
-        schema = self._database.name
         keys, reals = self._by_table(_KEYS), self._by_table(_REALS)
         return {
-            f"{schema}.{name}": Table(schema, name, tuple(keys[name]), tuple(reals[name]))
-            for (name,) in self._execute(_TABLES, schema)
+            f"{schema}.{name}": Table(
+                schema, name, tuple(keys[schema, name]), tuple(reals[schema, name])
+            )
+            for schema, name in self._execute(_TABLES, self._schemas)
             if name != MARKER
         }
 
-    def _by_table(self, query: str) -> defaultdict[str, list[str]]:
-        found: defaultdict[str, list[str]] = defaultdict(list)
-        for table, column in self._execute(query, self._database.name):
-            found[table].append(column)
+    @property
+    def _schemas(self) -> list[str]:
+        return [self._database.name, *self._others]
+
+    def _by_table(self, query: str) -> defaultdict[tuple[str, str], list[str]]:
+        found: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
+        for schema, table, column in self._execute(query, self._schemas):
+            found[schema, table].append(column)
         return found
 
-    def _names(self) -> list[str]:
-        return [table.name for table in self.tables().values()]
-
-    def _key(self, name: str) -> tuple[tuple[str, ...], bool]:
+    def _key(self, table: Table) -> tuple[tuple[str, ...], bool]:
         """Return a table's key as Debezium takes it, and whether it has any.
 
         Our reader asks for one: a table without any is read by its first column, and its
         records lose their key.
         """
-        found = servers.dictionary(self._queries, self._database.name, name)
+        found = servers.dictionary(self._queries, table.schema, table.name)
         assert found is not None
         if found.key:
             return found.key, True
         unique: dict[str, list[str]] = {}
         nullable = set()
         for _, is_not_unique, index, _, column, _, _, _, _, null, *_ in self._execute(
-            f"SHOW INDEX FROM {_quoted(f'{self._database.name}.{name}')}"
+            f"SHOW INDEX FROM {_quoted(table.schema, table.name)}"
         ):
             if not is_not_unique:
                 unique.setdefault(index, []).append(column)
@@ -257,7 +278,7 @@ class Binlog:
         return (tuple(first), True) if first else ((found.columns[0].name,), False)
 
     def _rows(
-        self, name: str, key: tuple[str, ...], begin: BinlogPosition, end: BinlogPosition
+        self, table: Table, key: tuple[str, ...], begin: BinlogPosition, end: BinlogPosition
     ) -> list[CapturedRow]:
         rows: list[CapturedRow] = []
         with ExitStack() as opened:
@@ -269,15 +290,15 @@ class Binlog:
             stream = Stream(
                 begin,
                 watched=Watched(
-                    schema=self._database.name,
-                    table=name,
+                    schema=table.schema,
+                    table=table.name,
                     ledger_schema=self._database.name,
                     heartbeats="-",
                     slot="-",
                     reads_updates=False,
                 ),
                 charsets=self._charsets,
-                lookup=lambda *_, **__: self._dictionary(name, key),
+                lookup=lambda *_, **__: self._dictionary(table, key),
                 server=self._server.identity,
                 mariadb=self._server.is_mariadb,
                 has_checksums=self._server.has_checksums,
@@ -288,12 +309,15 @@ class Binlog:
                 assert not stream.is_refused, "the server refuses the log"
                 wire.skip(stream.skip)
                 rows += batch.rows
-                if not batch.rows and coordinate(stream.file, stream.offset) < end.coordinate:
-                    wire.receive(CAUGHT_UP_S, missing=max(stream.missing, 1))
+                has_come = coordinate(stream.file, stream.offset) >= end.coordinate
+                if not (batch.rows or has_come) and not wire.receive(
+                    CAUGHT_UP_S, missing=max(stream.missing, 1)
+                ):
+                    raise TimeoutError("our reader does not come to the mark")
         return rows
 
-    def _dictionary(self, name: str, key: tuple[str, ...]) -> Dictionary | None:
-        found = servers.dictionary(self._queries, self._database.name, name)
+    def _dictionary(self, table: Table, key: tuple[str, ...]) -> Dictionary | None:
+        found = servers.dictionary(self._queries, table.schema, table.name)
         return None if found is None else Dictionary(found.columns, key)
 
     def _end(self) -> BinlogPosition:

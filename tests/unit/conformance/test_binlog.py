@@ -1,8 +1,8 @@
 """A statement of MySQL is written as the server itself would describe the table."""
 
 import pytest
-from conformance.binlog import as_the_server_describes
-from conformance.statements import Statement
+from conformance.binlog import as_the_server_describes, databases_of
+from conformance.statements import Statement, split
 
 
 @pytest.mark.parametrize(
@@ -22,3 +22,9 @@ from conformance.statements import Statement
 )  # fmt: skip
 def test_a_boolean_is_written_as_what_it_is(text: str, expected: str) -> None:
     assert as_the_server_describes(Statement(1, 1, text)) == expected
+
+
+def test_a_file_tells_which_databases_it_makes() -> None:
+    text = "-- why\nCREATE DATABASE IF NOT EXISTS `a``b`; create schema c default charset x; use d;"
+
+    assert databases_of(split(text, mysql=True)) == ["a`b", "c"]
