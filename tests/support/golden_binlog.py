@@ -58,7 +58,7 @@ def tables(version: str) -> Mapping[str, Table]:
     for line in (DATA / "binlog" / f"{version}.hex").read_text().split():
         event = bytes.fromhex(line)
         if event[4] == TABLE_MAP:
-            _, name = table_map.names_of(event, 0)
+            name = _table_name(event)
             found.setdefault(name, _table(event, described[name]))
         else:
             found[name].rows += _rows(event, found[name].columns, is_mariadb=is_mariadb)
@@ -90,6 +90,13 @@ def is_same(column: Column, ours: object, theirs: object) -> bool:
     if isinstance(ours, list) and isinstance(theirs, list):
         return struct.pack(f"{len(ours)}f", *ours) == struct.pack(f"{len(theirs)}f", *theirs)
     return ours == theirs and isinstance(ours, bool) == isinstance(theirs, bool)
+
+
+def _table_name(event: bytes) -> str:
+    """Return the table of a TABLE_MAP event: it stands behind the database's name."""
+    schema_at = HEADER_BYTES + 8
+    table_at = schema_at + 2 + event[schema_at]
+    return event[table_at + 1 : table_at + 1 + event[table_at]].decode()
 
 
 def _lines(path: Path) -> Iterator[Mapping[str, Any]]:

@@ -22,10 +22,6 @@ Member = tuple[UUID, str]
 class Gtids(Protocol):
     """What was read of a log, by transaction ids."""
 
-    def copy(self) -> "Gtids":
-        """Return a set of its own with the same transactions."""
-        ...
-
     def __str__(self) -> str:
         """Print it as the server does."""
         ...
@@ -87,12 +83,6 @@ class GtidSet:
     def __bool__(self) -> bool:
         """Say whether there is any transaction in it."""
         return bool(self._intervals)
-
-    def copy(self) -> "GtidSet":
-        """Return a set of its own with the same transactions."""
-        copied = GtidSet()
-        copied._intervals = {member: list(found) for member, found in self._intervals.items()}
-        return copied
 
     def __str__(self) -> str:
         """Print the server's form, without spaces or line feeds."""
@@ -162,12 +152,6 @@ class DomainPosition:
     def __bool__(self) -> bool:
         """Say whether there is any transaction in it."""
         return bool(self._last)
-
-    def copy(self) -> "DomainPosition":
-        """Return a set of its own with the same transactions."""
-        copied = DomainPosition()
-        copied._last = dict(self._last)
-        return copied
 
     def __str__(self) -> str:
         """Print the server's form."""

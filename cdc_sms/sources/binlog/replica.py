@@ -14,7 +14,7 @@ from pymysql.constants import COMMAND
 
 from cdc_sms.errors import SetupError
 from cdc_sms.sources.binlog.connection import Connection, errors_mapped, execute
-from cdc_sms.sources.binlog.position import BinlogPosition
+from cdc_sms.sources.binlog.position import FIRST_OFFSET, BinlogPosition
 from cdc_sms.sources.binlog.server import Server, replication_ids
 from cdc_sms.sources.binlog.wire import Wire
 
@@ -25,7 +25,6 @@ _DOES_NOT_WAIT = 0x01
 _BY_GTID = 0x04
 _FIRST_ID, _LAST_ID = 1 << 20, (1 << 32) - 1
 _MARIADB_KNOWS_GTIDS = 4
-_FIRST_OFFSET = 4
 
 
 def chosen_id(connection: Connection, server: Server, *, wanted: int | None, name: str) -> int:
@@ -122,11 +121,11 @@ def dump(
     elif server.is_mariadb:
         with errors_mapped("Reading the log"):
             execute(connection, "SET @slave_connect_state = %s", position.gtids)
-        head = struct.pack("<IHI", _FIRST_OFFSET, flags, server_id)
+        head = struct.pack("<IHI", FIRST_OFFSET, flags, server_id)
         wire.begin(COMMAND.COM_BINLOG_DUMP, head)
     else:
         gtids = server.encoded(position.gtids)
-        head = struct.pack("<HIIQI", flags | _BY_GTID, server_id, 0, _FIRST_OFFSET, len(gtids))
+        head = struct.pack("<HIIQI", flags | _BY_GTID, server_id, 0, FIRST_OFFSET, len(gtids))
         wire.begin(_COM_BINLOG_DUMP_GTID, head + gtids)
     return wire
 

@@ -170,6 +170,12 @@ class Stream:
         mariadb: whether the server is MariaDB.
         has_checksums: whether the first events end with one; later ones say so themselves.
 
+    Attributes:
+        missing: see :meth:`take`.
+        skip: the same.
+        is_refused: the same.
+        committed_us: when the last transaction with rows was committed; microseconds since 1970.
+
     Thread: one owner.
     """
 

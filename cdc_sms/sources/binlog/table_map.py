@@ -19,7 +19,7 @@ from pymysqlreplication.constants import FIELD_TYPE
 from cdc_sms.sources.binlog.charsets import UTF_8, decoder
 from cdc_sms.sources.binlog.column import Column
 from cdc_sms.sources.binlog.dictionary import Declared, Dictionary
-from cdc_sms.sources.binlog.events import HEADER_BYTES, length_encoded
+from cdc_sms.sources.binlog.events import length_encoded
 
 BLOB_COMPRESSED, VARCHAR_COMPRESSED, VECTOR = 140, 141, 242
 """MariaDB's compressed columns, and MySQL's VECTOR."""
@@ -109,14 +109,6 @@ class TableMap:
 
 class UnfittingError(ValueError):
     """The dictionary describes another table than the one that the rows were written to."""
-
-
-def names_of(data: bytes, at: int) -> tuple[str, str]:
-    """Return the database and the table of a TABLE_MAP event that begins at ``at``."""
-    begin = at + HEADER_BYTES + 8
-    schema_end = begin + 1 + data[begin]
-    table_end = schema_end + 2 + data[schema_end + 1]
-    return (data[begin + 1 : schema_end].decode(), data[schema_end + 2 : table_end].decode())
 
 
 def signature(schema: str, table: str) -> bytes:

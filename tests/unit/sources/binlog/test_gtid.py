@@ -71,15 +71,6 @@ def test_a_set_knows_what_is_in_it(part: str, is_in: bool) -> None:
     assert (GtidSet.parse(part) in GtidSet.parse(f"{ONE}:1-5:8")) is is_in
 
 
-def test_a_copy_is_a_set_of_its_own() -> None:
-    first = GtidSet.parse(f"{ONE}:1")
-    second = first.copy()
-
-    second.add((UUID(ONE), ""), 2)
-
-    assert (str(first), str(second)) == (f"{ONE}:1", f"{ONE}:1-2")
-
-
 def test_a_set_is_sent_with_ends_that_are_not_in_it() -> None:
     encoded = GtidSet.parse(f"{ONE}:1-5:7").encode()
 

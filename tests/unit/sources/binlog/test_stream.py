@@ -16,7 +16,6 @@ from cdc_sms.sources.binlog.dictionary import Declared, Dictionary
 from cdc_sms.sources.binlog.gtid import DomainPosition, GtidSet
 from cdc_sms.sources.binlog.position import BinlogPosition
 from cdc_sms.sources.binlog.stream import Stream, Watched, absorb
-from cdc_sms.sources.binlog.table_map import names_of
 
 DATA = Path(__file__).parents[3] / "data" / "binlog"
 SERVERS = ("mysql-9.7", "mariadb-10.11")
@@ -55,11 +54,8 @@ class Recorded:
 
     @property
     def schema(self) -> str:
-        return next(
-            names_of(packet, 1)[0]
-            for packet in self.packets
-            if packet[5] == TABLE_MAP and names_of(packet, 1)[1] == "sms"
-        )
+        named = next(p for p in self.packets if p[5] == TABLE_MAP and b"\x03sms\0" in p)
+        return named[29 : 29 + named[28]].decode()
 
     @property
     def begin(self) -> BinlogPosition:
