@@ -130,7 +130,7 @@ class _Shape:
 
     table: CapturedTable
     converters: tuple[Converter, ...]
-    unavailable: tuple[str, ...]
+    unavailable: tuple[object, ...]
     kept: tuple[int, ...] | None
     """Which columns are captured, where some are left out for their type."""
 
@@ -260,14 +260,18 @@ class Decoder:
                 f"{', '.join(missing)}.",
                 hint="Map the table's present key in [table.columns], then start again.",
             )
-        converters = converters_of(relation.columns, self._base_types(relation.columns))
+        base_types = self._base_types(relation.columns)
+        converters = converters_of(relation.columns, base_types)
         kept = tuple(place for place, convert in enumerate(converters) if convert is not None)
         columns = tuple(names[place] for place in kept)
         key = tuple(column for column in self._key if column in columns)
         self._shapes[relation.id] = _Shape(
             CapturedTable(relation.schema, relation.name, columns, key),
             tuple(convert or _left_out for convert in converters),
-            tuple(unavailable(column.type_id) for column in relation.columns),
+            tuple(
+                unavailable(column.type_id, _base_type(column, base_types))
+                for column in relation.columns
+            ),
             None if len(kept) == len(names) else kept,
         )
 
@@ -314,7 +318,7 @@ class Decoder:
 
 
 def image_values(
-    message: bytes, start: int, converters: Sequence[Converter], unavailable: Sequence[str]
+    message: bytes, start: int, converters: Sequence[Converter], unavailable: Sequence[object]
 ) -> tuple[list[object], int]:
     """Read one of an update's images of a row, which may leave out values that didn't change.
 

@@ -110,12 +110,27 @@ _UNAVAILABLE = "__debezium_unavailable_value"
 _UNAVAILABLE_BYTES = binascii.b2a_base64(_UNAVAILABLE.encode(), newline=False).decode()
 
 
-def unavailable(type_id: int) -> str:
+def unavailable(type_id: int, base: BaseType) -> object:
     """Return what stands for a TOAST value that an update left alone: the log leaves it out.
 
-    Source: Debezium's documentation, "PostgreSQL connector: Toasted values".
+    Args:
+        type_id: the object id of the column's type itself.
+        base: what lies below it.
+
+    Returns:
+        Debezium's word for it, in the form of the type where it has one; None where it has none.
+
+    Source: Debezium's documentation, "PostgreSQL connector: Toasted values", and its
+    ``UnchangedToastedPlaceholder``.
     """
-    return _UNAVAILABLE_BYTES if type_id == BYTEA else _UNAVAILABLE
+    if type_id in _UNAVAILABLE_ARRAYS:
+        return _UNAVAILABLE_ARRAYS[type_id]
+    is_array = base.is_array or base.id in _ELEMENTS
+    if is_array or base.id == VARBIT or base.name in {"vector", "halfvec", "sparsevec"}:
+        return None
+    if base.name == "hstore" and type_id == base.id:
+        return f'{{"{_UNAVAILABLE}":"{_UNAVAILABLE}"}}'
+    return _UNAVAILABLE_BYTES if base.id == BYTEA else _UNAVAILABLE
 
 
 def convert_one(convert: Converter, raw: bytes) -> object:
@@ -402,6 +417,14 @@ _ELEMENTS: Mapping[int, int] = {
     3913: DATERANGE, 3927: INT8RANGE,
 }  # fmt: skip
 """The built-in array types that Debezium has a rule for, and the types of their elements."""
+
+_UNAVAILABLE_ARRAYS: Mapping[int, object] = {
+    **{key: [_UNAVAILABLE] for key in (199, 1009, 1014, 1015, 3807)},
+    **{key: list(_UNAVAILABLE.encode()) for key in (1007, 1016, 1182)},
+    1001: [_UNAVAILABLE_BYTES],
+    2951: ["b68a35a7-17ad-35b3-af2a-ae46edb4545a"],
+}
+"""By object id: of texts, of whole numbers and dates, of bytes, of UUIDs (the word's MD5)."""
 
 _TEXTS = frozenset(type_id for type_id, convert in _PLAIN.items() if convert is _text)
 

@@ -71,3 +71,28 @@ def test_a_value_in_an_unknown_form_is_marked_undecodable(type_id: int, written:
 
 def test_an_undecodable_value_hides_its_bytes() -> None:
     assert "48600700800" not in repr(Undecodable(b"48600700800"))
+
+
+@pytest.mark.parametrize(
+    ("type_id", "base", "expected"),
+    [
+        pytest.param(25, values.BaseType(25, -1), "__debezium_unavailable_value", id="a text"),
+        pytest.param(17, values.BaseType(17, -1), "X19kZWJleml1bV91bmF2YWlsYWJsZV92YWx1ZQ==",
+                     id="bytes"),
+        pytest.param(99_999, values.BaseType(17, -1), "X19kZWJleml1bV91bmF2YWlsYWJsZV92YWx1ZQ==",
+                     id="a domain over bytes"),
+        pytest.param(1009, values.BaseType(1009, -1), ["__debezium_unavailable_value"],
+                     id="texts"),
+        pytest.param(1007, values.BaseType(1007, -1), list(b"__debezium_unavailable_value"),
+                     id="whole numbers"),
+        pytest.param(1231, values.BaseType(1231, -1), None, id="an array without a word"),
+        pytest.param(99_999, values.BaseType(1009, -1), None, id="a domain over texts"),
+        pytest.param(99_999, values.BaseType(99_999, -1, "hstore"),
+                     '{"__debezium_unavailable_value":"__debezium_unavailable_value"}',
+                     id="an hstore"),
+    ],
+)  # fmt: skip
+def test_a_value_that_the_log_leaves_out_has_a_word_for_it(
+    type_id: int, base: values.BaseType, expected: object
+) -> None:
+    assert values.unavailable(type_id, base) == expected
