@@ -341,6 +341,7 @@ class Stream:
                 continue
             if act == _TABLE_MAP:
                 if data.startswith(signatures, at + 32):
+                    self._gtid = gtid
                     self._map(data, at + _EVENT_AT, following - self._checksum, None)
             elif act == _XID:
                 committed = at
@@ -352,6 +353,14 @@ class Stream:
                     committed = self._moved_to(data, committed)
                     self._gtid = None
                     self._end(batch)
+            elif act == _ROWS:
+                self._gtid = gtid
+                event_at = at + _EVENT_AT
+                place = self._place(data, event_at)
+                self._rows(kind, data, event_at, following - self._checksum, batch, place)
+                if len(batch.rows) >= BATCH_ROWS:
+                    at = following
+                    break
             elif act == _GTID:
                 gtid = data[at + 24 : at + 73]
             elif act == _MARIADB_GTID:

@@ -441,3 +441,19 @@ def test_a_vector_is_read(mariadb118_database: BinlogDatabase) -> None:
     assert as_dict(row)["id"] == 1
     assert as_dict(row)["status"] == "pending"
     log.close()
+
+
+def test_a_change_is_looked_up_right_where_the_server_tells_few_places(
+    mariadb118_database: BinlogDatabase,
+) -> None:
+    business = BinlogBusiness(mariadb118_database)
+    log = business.source().acquire(Start.NEW_STREAM)
+
+    business.insert([1])
+    business.execute("ALTER TABLE sms ADD COLUMN kind int DEFAULT 5 FIRST")
+    business.insert([2])
+    found = rows(log, 2)
+
+    assert ids(found) == [1, 2]
+    assert as_dict(found[1])["kind"] == 5
+    log.close()
