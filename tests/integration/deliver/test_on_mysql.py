@@ -3,7 +3,7 @@
 import itertools
 import threading
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, time
 from decimal import Decimal
@@ -15,7 +15,7 @@ import pytest
 from sqlalchemy import Connection
 from support.fixtures.binlog_databases import BinlogDatabase
 from support.ledgers import Bench, bench, sections_of
-from support.waiting import until
+from support.waiting import GaveUpError, until
 
 from cdc_sms.config.settings import TableSettings
 from cdc_sms.databases.control import Control
@@ -161,42 +161,41 @@ def test_absent_key_locks_no_gap_for_the_application(desk: Bench) -> None:
     assert desk.database.execute("SELECT id FROM sms") == [(5,)]
 
 
-SEMI_SYNC: Mapping[str, tuple[LiteralString, LiteralString, LiteralString]] = {
-    "mysql": ("source", "replica", "Rpl_semi_sync_source_status"),
-    "mariadb": ("master", "slave", "Rpl_semi_sync_master_status"),
-}
-
-
 class SemiSync:
-    """A replica that is away: what is committed is in the log for seconds before it is visible.
-
-    The server gives up waiting when the first commit, anybody's, has waited for so long.
-    """
+    """A replica that is away: what is committed is in the log, and not visible, until ``end()``."""
 
     def __init__(self, desk: Bench) -> None:
         self._execute: Callable[[str], list[Any]] = desk.database.execute
-        self._kind = desk.business.source
-        self._of, self._to, self._status = SEMI_SYNC[self._kind]
-        if self._kind == "mysql":
+        self._database = desk.database.name
+        self._is_mysql = desk.business.source == "mysql"
+        self._of = "source" if self._is_mysql else "master"
+        if self._is_mysql:
             self._execute("INSTALL PLUGIN rpl_semi_sync_source SONAME 'semisync_source.so'")
 
     def begin(self) -> None:
         """Have commits wait from now on."""
         self._set("enabled", "OFF")
-        self._set("timeout", "4000")
-        self._set(f"wait_no_{self._to}", "ON")
+        self._set("timeout", "60000")
+        self._set(f"wait_no_{'replica' if self._is_mysql else 'slave'}", "ON")
         self._set("wait_point", "AFTER_SYNC")
         self._set("enabled", "ON")
 
-    def waits(self) -> bool:
-        """Say whether commits wait still."""
-        [(_, status)] = self._execute(f"SHOW STATUS LIKE '{self._status}'")
-        return bool(status == "ON")
+    def holds(self) -> bool:
+        """Say whether a commit in our database waits for the replica now."""
+        sessions = self._execute("SHOW PROCESSLIST")
+        return any(
+            session[3] == self._database and "semi-sync ACK" in str(session[6])
+            for session in sessions
+        )
 
     def end(self) -> None:
-        """Let everybody go."""
+        """Let all commits go."""
         self._set("enabled", "OFF")
-        if self._kind == "mysql":
+
+    def close(self) -> None:
+        """Leave the server as it was."""
+        self.end()
+        if self._is_mysql:
             self._execute("UNINSTALL PLUGIN rpl_semi_sync_source")
 
     def _set(self, name: str, value: str) -> None:
@@ -208,7 +207,7 @@ def semi_sync(desk: Bench) -> Iterator[SemiSync]:
     """A replica that is away, from ``begin()`` on."""
     made = SemiSync(desk)
     yield made
-    made.end()
+    made.close()
 
 
 def _during_a_commit(
@@ -216,22 +215,25 @@ def _during_a_commit(
 ) -> tuple[Look, Result, bool] | None:
     """Look at a row that is in the log already, and say whether a plain read shows it.
 
-    None: another commit on this server had used up the time.
+    None: another's commit on this server was first, and ours isn't even in the log.
     """
     look = desk.look(key, from_log=True)
-    semi_sync.begin()
-    before = desk.business.log_end()
     row = (key, "+48600100200", "x")
     application = threading.Thread(
         target=lambda: desk.business.insert([row], "id, phone, body"), daemon=True
     )
-    application.start()
-    until(lambda: desk.business.log_end() > before, within_s=10)
-    [result] = desk.take(look)
-    is_shown = bool(desk.database.execute("SELECT 1 FROM sms WHERE id = %s", key))
-    has_waited = semi_sync.waits()
-    application.join(20)
-    return (look, result, is_shown) if has_waited else None
+    semi_sync.begin()
+    try:
+        application.start()
+        until(semi_sync.holds, within_s=3)
+        [result] = desk.take(look)
+        is_shown = bool(desk.database.execute("SELECT 1 FROM sms WHERE id = %s", key))
+    except GaveUpError:
+        return None
+    finally:
+        semi_sync.end()
+        application.join(20)
+    return look, result, is_shown
 
 
 def test_commit_that_waits_for_a_replica_is_in_the_log_and_waited_for(
