@@ -54,7 +54,7 @@ def main(arguments: Sequence[str]) -> int:
     names = FILES[options.server or options.source]
     try:
         paths = [options.sql] if options.sql else [CORPUS / name for name in names]
-        text = "\n".join(path.read_text(encoding="utf-8") for path in paths)
+        text = "\n".join(path.read_text(encoding="utf-8-sig") for path in paths)
     except (OSError, UnicodeDecodeError) as error:
         say(f"conformance: {error}")
         return USAGE

@@ -117,6 +117,7 @@ class Binlog:
         self._mark = 0
         self.stops: list[Difference] = []
         self._sizes: Counter[str] = Counter()
+        self._has_locks = False
         server = database.server
         self.sections = sections(
             dsn=database.dsn,
@@ -168,13 +169,19 @@ class Binlog:
 
     @property
     def in_transaction(self) -> bool:
-        """Say whether the file's session is within a transaction."""
-        return bool(self._files.server_status & SERVER_STATUS.SERVER_STATUS_IN_TRANS)  # type: ignore[attr-defined]
+        """Say whether the file's session is within a transaction, or has locked tables."""
+        status: int = self._files.server_status  # type: ignore[attr-defined]
+        return self._has_locks or bool(status & SERVER_STATUS.SERVER_STATUS_IN_TRANS)
 
     def prepare(self, statement: Statement) -> None:
         """Commit what the server would commit before the statement."""
         temporary = "temporary" in statement.text[:60].lower()
-        if self.in_transaction and statement.first_word in _COMMITS_FIRST and not temporary:
+        if (
+            self.in_transaction
+            and not self._has_locks
+            and statement.first_word in _COMMITS_FIRST
+            and not temporary
+        ):
             self._files.commit()
 
     def run(self, statement: Statement) -> None:
@@ -188,10 +195,18 @@ class Binlog:
                 cursor.execute(as_the_server_describes(statement))
                 while cursor.nextset():
                     pass
-            if statement.first_word in {"rename", "alter"}:
+            if statement.first_word in {"lock", "unlock"}:
+                self._has_locks = statement.first_word == "lock"
+            elif statement.first_word in {"rename", "alter"} and not self._has_locks:
                 self._sizes = self._counted()
         except pymysql.Error as error:
             raise StatementError(statement, str(error)) from error
+
+    def end(self) -> None:
+        """Roll back what the file left open, and let go of its locks."""
+        with self._files.cursor() as cursor:
+            cursor.execute("ROLLBACK")
+            cursor.execute("UNLOCK TABLES")
 
     def mark(self) -> int:
         """Write a mark into the log; return its number."""

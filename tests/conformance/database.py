@@ -53,7 +53,7 @@ class Database(Protocol):
 
     @property
     def in_transaction(self) -> bool:
-        """Say whether the file's session is within a transaction."""
+        """Say whether the file's session is within a transaction, or has locked tables."""
         ...
 
     def prepare(self, statement: Statement) -> None:
@@ -62,6 +62,10 @@ class Database(Protocol):
 
     def run(self, statement: Statement) -> None:
         """Run one statement of the file; raises StatementError."""
+        ...
+
+    def end(self) -> None:
+        """Give up what the file left open: a transaction, locks."""
         ...
 
     def mark(self) -> int:

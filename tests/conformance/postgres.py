@@ -129,6 +129,10 @@ class Postgres:
         except psycopg.Error as error:
             raise StatementError(statement, str(error).strip()) from error
 
+    def end(self) -> None:
+        """Roll back what the file left open."""
+        self._files.execute("ROLLBACK")
+
     def mark(self) -> int:
         """Write a mark into the log; return its number."""
         self._mark += 1

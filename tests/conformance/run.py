@@ -84,13 +84,14 @@ class Run:
         """
         has_news = False
         for statement in statements:
-            self._may_remove |= statement.may_remove
             self._database.prepare(statement)
             if has_news and statement.may_change_tables and not self._database.in_transaction:
                 self._settle()
                 has_news = False
+            self._may_remove |= statement.may_remove
             self._database.run(statement)
             has_news = has_news or statement.may_write
+        self._database.end()
         self._settle()
 
     def close(self) -> None:

@@ -44,7 +44,7 @@ class Statement:
     @property
     def first_word(self) -> str:
         """Return the word it begins with, in small letters."""
-        found = re.match(r"[(\s]*(\w+)", without_comments(self.text))
+        found = re.match(r"(?:/\*M?!\d*|[(\s])*(\w+)", without_comments(self.text))
         return found[1].lower() if found else ""
 
     @property

@@ -76,6 +76,8 @@ def test_a_statement_knows_its_number_and_line() -> None:
         pytest.param("select 1 into t", True, True, True, id="a select that makes a table"),
         pytest.param("do $$ $$", True, True, True, id="a block, which may do anything"),
         pytest.param("set a = 1", False, False, False, id="a setting"),
+        pytest.param("/*!40000 ALTER TABLE t ENABLE KEYS */", True, True, False,
+                     id="a comment that is code"),
     ],
 )  # fmt: skip
 def test_a_statement_tells_what_it_may_do(
