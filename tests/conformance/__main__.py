@@ -67,6 +67,9 @@ def main(arguments: Sequence[str]) -> int:
     except ServerUnavailableError as error:
         say(str(error))
         return UNAVAILABLE
+    except _LOST as error:
+        say(f"conformance: a server was lost: {error}")
+        return UNAVAILABLE
     except StatementError as error:
         say(f"conformance: {error}")
         return USAGE
@@ -89,11 +92,14 @@ def _running(options: argparse.Namespace, statements: Sequence[Statement]) -> It
         yield run
 
 
-_NOT_TO_BE_HAD = (
+_LOST = (
     psycopg.OperationalError,
     pymysql.err.OperationalError,
     requests.ConnectionError,
     KafkaException,
+)
+_NOT_TO_BE_HAD = (
+    *_LOST,
     CdcSmsError,
     DebeziumStoppedError,
     GaveUpError,

@@ -1,5 +1,6 @@
 """One run: the file, statement by statement, and both readers beside it."""
 
+import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -9,7 +10,7 @@ from cdc_sms.kafka.producer import Counted, Producer
 from conformance.compare import NUMBER, Compared, Difference, Record, compare
 from conformance.database import Database
 from conformance.rows import look_up
-from conformance.site import Connector, Topic
+from conformance.site import CAUGHT_UP_S, Connector, DebeziumStoppedError, Topic
 from conformance.statements import Statement
 
 ARRIVES_S = 5.0
@@ -72,6 +73,20 @@ class Run:
         self._may_remove = False
         self.found = Found()
 
+    def await_debezium(self) -> None:
+        """Wait until Debezium reads the log: a connector that runs may still be taking stock.
+
+        Raises:
+            DebeziumStoppedError: it never does.
+        """
+        deadline = time.monotonic() + CAUGHT_UP_S
+        while not self._theirs.marks:
+            self._database.mark()
+            self._theirs.take(0.3)
+            self._connector.check()
+            if time.monotonic() > deadline:
+                raise DebeziumStoppedError(f"it did not read the log within {CAUGHT_UP_S:.0f} s")
+
     def statements(self, statements: Sequence[Statement]) -> None:
         """Run the file: the readers come to a halt before anything that may change a table.
 
@@ -82,6 +97,7 @@ class Run:
             StatementError: the server refuses one.
             DebeziumStoppedError: Debezium does.
         """
+        self.await_debezium()
         has_news = False
         for statement in statements:
             self._database.prepare(statement)

@@ -32,7 +32,7 @@ class DebeziumStoppedError(Exception):
 @contextmanager
 def topics(bootstrap: str, prefix: str, names: Sequence[str]) -> Iterator[None]:
     """Make topics; delete at the end every one whose name begins with the prefix."""
-    admin = AdminClient({"bootstrap.servers": bootstrap})
+    admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
     config = {"max.message.bytes": str(MAX_RECORD_BYTES)}
     made = admin.create_topics([NewTopic(name, PARTITIONS, 1, config=config) for name in names])
     try:
