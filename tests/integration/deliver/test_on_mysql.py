@@ -169,7 +169,7 @@ class SemiSync:
         self._database = desk.database.name
         self._is_mysql = desk.business.source == "mysql"
         self._of = "source" if self._is_mysql else "master"
-        if self._is_mysql:
+        if self._is_mysql and not self._has_plugin():
             self._execute("INSTALL PLUGIN rpl_semi_sync_source SONAME 'semisync_source.so'")
 
     def begin(self) -> None:
@@ -197,6 +197,13 @@ class SemiSync:
         self.end()
         if self._is_mysql:
             self._execute("UNINSTALL PLUGIN rpl_semi_sync_source")
+
+    def _has_plugin(self) -> bool:
+        """Say whether a run that was killed has left it."""
+        found = self._execute(
+            "SELECT 1 FROM information_schema.plugins WHERE plugin_name = 'rpl_semi_sync_source'"
+        )
+        return bool(found)
 
     def _set(self, name: str, value: str) -> None:
         self._execute(f"SET GLOBAL rpl_semi_sync_{self._of}_{name} = {value}")
