@@ -10,7 +10,6 @@ from support.sources import on_every_database
 from support.waiting import until
 
 
-@on_every_database
 def test_rows_that_debezium_captures_are_sent_like_ours(
     flow: Flow, debezium_connector: Connectors
 ) -> None:
