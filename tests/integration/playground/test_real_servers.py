@@ -2,7 +2,9 @@ import psycopg
 import pytest
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
+from pymysql import OperationalError
 from support.servers.kafka import KafkaAddress
+from support.servers.mysql import MysqlAddress
 from support.servers.postgres import PostgresAddress
 
 from cdc_sms.errors import DatabaseUnavailable
@@ -39,6 +41,26 @@ def test_demo_removes_its_database_slot_and_topics_from_real_servers(
     assert servers.name not in databases(postgres_server)
     assert servers.name not in slots(postgres_server)
     assert topic not in admin.list_topics(timeout=30).topics
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        pytest.param("mysql", marks=pytest.mark.mysql),
+        pytest.param("mariadb", marks=pytest.mark.mariadb),
+    ],
+)
+def test_demo_removes_its_database_from_a_server_that_keeps_no_slot(
+    request: pytest.FixtureRequest, kafka_server: KafkaAddress, source: str
+) -> None:
+    server: MysqlAddress = request.getfixturevalue(f"{source}_server")
+
+    with real_servers(server.dsn, kafka_server.bootstrap, "builtin") as servers:
+        during = server.connect(servers.name)
+        during.close()
+
+    with pytest.raises(OperationalError, match="Unknown database"):
+        server.connect(servers.name)
 
 
 def test_demo_says_which_option_is_wrong_when_the_database_is_away() -> None:
