@@ -602,7 +602,7 @@ class Stream:
                 self._table = None
                 self._images.clear()
             case Meaning.XA_COMMITS | Meaning.XA_ROLLS_BACK:
-                self._finish(statement, data, at, batch)
+                self._finish(statement, batch)
                 self._is_open = False
             case Meaning.ENDS:
                 self._is_open = False
@@ -621,7 +621,8 @@ class Stream:
             self._prepared[found.xid] = None
         self._end_at(data, at, batch)
 
-    def _finish(self, statement: Statement, data: bytes, at: int, batch: Batch) -> None:
+    def _finish(self, statement: Statement, batch: Batch) -> None:
+        """Let go what was held; its rows say the transaction of their PREPARE, as Debezium's."""
         rows = self._held.pop(statement.xid, None)
         is_known = rows is not None or statement.xid in self._prepared
         self._prepared.pop(statement.xid, None)
@@ -629,8 +630,7 @@ class Stream:
             return
         if not is_known:
             self._lose("a distributed transaction was prepared before our position")
-        transaction = self._transaction_of(data, at)
-        batch.rows.extend(row._replace(transaction=transaction) for row in rows or ())
+        batch.rows.extend(rows or ())
 
     def _transaction_of(self, data: bytes, at: int) -> BinlogTransaction:
         """Return the transaction that the event at ``at`` belongs to."""
