@@ -58,7 +58,7 @@ class Mutation:
     name: str
     case: str
     edits: tuple[Edit, ...]
-    sources: Sequence[str] = SOURCES
+    sources: tuple[str, ...] = SOURCES
 
 
 MUTATIONS = (
@@ -89,13 +89,13 @@ MUTATIONS = (
                 "if True:",
             ),
         ),
-        sources=["postgres"],
+        sources=("postgres",),
     ),
     Mutation(
         "absent-not-proved-under-a-lock",
         "row-late",
         (Edit("deliver/claim.py", "if read.snapshot is not None:", "if True:"),),
-        sources=["mysql", "mariadb"],
+        sources=("mysql", "mariadb"),
     ),
     Mutation(
         "claim-taken-over-within-its-lease",
