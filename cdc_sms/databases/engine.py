@@ -104,9 +104,10 @@ def open_engine(
     def _prepare(connection: Any, _record: object) -> None:
         dialect.prepare(connection, lock_timeout_s=ledger.lock_timeout_s)
         if history is not None:
+            seen = history.furthest
             place = dialect.place(connection)
             connection.rollback()  # the transaction that the question began
-            history.check(*place)
+            history.check(*place, seen=seen)
 
     return engine
 

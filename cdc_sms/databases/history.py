@@ -25,26 +25,34 @@ class History:
         with self._lock:
             self._furthest = max(self._furthest, position or 0)
 
-    def check(self, server: str, position: int | None) -> None:
+    @property
+    def furthest(self) -> int:
+        """Return how far the log was seen to reach."""
+        with self._lock:
+            return self._furthest
+
+    def check(self, server: str, position: int | None, *, seen: int) -> None:
         """Check a server that was just connected to.
 
         Args:
             server: what it calls itself.
             position: the end of its log; None: a standby.
+            seen: :attr:`furthest` from before the server was asked. Another thread may have
+                seen more meanwhile, which says nothing against this answer.
 
         Raises:
             NeedsPerson: it is another server, or its log ends before what was seen of it.
         """
         with self._lock:
-            furthest, known = self._furthest, self._server
+            known = self._server
             self._server = known or server
         if known is not None and known != server:
             raise NeedsPerson(
                 f"The database is another server now: it was {known} and is {server}.",
                 hint="Stop all roles; cdc-sms adopt says what becomes of messages from before.",
             )
-        if position is not None and position < furthest:
-            raise gone_back(position, furthest)
+        if position is not None and position < seen:
+            raise gone_back(position, seen)
         self.saw(position)
 
 
