@@ -52,15 +52,6 @@ def test_what_a_power_failure_may_take_without_a_loss_is_not_counted(
     engine.dispose()
 
 
-def test_another_server_is_refused() -> None:
-    history = History()
-    history.check("7001", 100, seen=history.furthest)
-    history.check("7001", 100, seen=history.furthest)
-
-    with pytest.raises(NeedsPerson, match="another server"):
-        history.check("7002", 200, seen=history.furthest)
-
-
 def test_a_flag_that_was_set_anew_meanwhile_stays(postgres_database: PostgresDatabase) -> None:
     engine = open_engine(source_settings(postgres_database), LedgerSettings())
     upgrade(engine, LedgerSettings())
