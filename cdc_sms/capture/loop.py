@@ -160,6 +160,8 @@ class CaptureLoop:
                     self._outbox.produce(batch, records)
                     if batch.heartbeat is not None:
                         self._heartbeats.read_back(batch.heartbeat)
+                        # the present is reached: what was accepted is behind us, and no later gap
+                        self._accept_gap = False
                     self._confirm(log, wait_s=BROKER_S)
                 else:
                     self._confirm(log, wait_s=IDLE_S)

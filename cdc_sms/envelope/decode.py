@@ -34,8 +34,11 @@ _SOURCE_FIELDS = (
 )
 """Fields of ``source`` that people add to unwrapped rows."""
 
-_OUR_TABLES = "cdc_sms_"
-"""What the ledger's tables begin with; a heartbeat or a signal may be a row of one of them."""
+_OUR_TABLES = frozenset(
+    f"cdc_sms_{name}"
+    for name in ("delivery", "attempt", "act", "control", "heartbeat", "version", "signal")
+)
+"""The ledger's tables, and Debezium's of signals: never the business's."""
 
 _SIGNALS = (
     *("execute-snapshot", "stop-snapshot", "pause-snapshot", "resume-snapshot"),
@@ -265,7 +268,7 @@ def _added(names: Mapping[str, object], prefix: str) -> Mapping[str, object]:
 
 
 def _is_ours(table: object) -> bool:
-    return isinstance(table, str) and table.lower().startswith(_OUR_TABLES)
+    return isinstance(table, str) and table.lower() in _OUR_TABLES
 
 
 def _is_signal(after: object) -> bool:

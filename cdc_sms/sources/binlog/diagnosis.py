@@ -77,6 +77,13 @@ AILMENTS: Catalogue = {
         "{set} binlog_row_value_options = ''{keep}",
         _PARAMETERS,
     ),
+    "commit-order": Ailment(
+        _E,
+        "Commits become visible in another order than the log's: a row could be missing in the "
+        "snapshot of a start, and in the log behind it.",
+        "{set} binlog_order_commits = ON{keep}",
+        _PARAMETERS,
+    ),
     "short-log": Ailment(
         _W,
         "In an outage of the given length the log is purged before it is read; capture then makes "

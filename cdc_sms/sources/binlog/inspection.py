@@ -124,6 +124,12 @@ def _log(server: Server, capture: CaptureSettings) -> Iterator[Finding]:
             "Run SET GLOBAL binlog_row_value_options = ''; and set it in the server's "
             "configuration.",
         )
+    if has("binlog_order_commits", "ON").upper() not in ("ON", "1"):
+        yield Finding(
+            "commit-order",
+            "binlog_order_commits is off: a start can't tell which rows its snapshot shows.",
+            "Run SET GLOBAL binlog_order_commits = ON; and set it in the server's configuration.",
+        )
     if has("server_id", "1") == "0":
         yield Finding(
             "server-id",

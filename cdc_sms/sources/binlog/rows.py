@@ -66,6 +66,7 @@ class Images:
         self._hidden = hidden
         shown = tuple(column.name for column in columns[: len(columns) - hidden])
         self._captured = CapturedTable(schema, table, shown, key)
+        self._key_places = [shown.index(name) for name in key if name in shown]
         self._layouts: dict[bytes, _Layout] = {}
         self._count = len(columns).to_bytes(1) if len(columns) < _ONE_BYTE else _long(len(columns))
         self._count_bytes = len(self._count)
@@ -134,17 +135,12 @@ class Images:
         while at < end:
             before, at = former.decode(data, at)
             values, at = latter.decode(data, at)
-            target.append(
-                CapturedRow(
-                    self._captured,
-                    self._shown(values, latter.places),
-                    Operation.UPDATE,
-                    position,
-                    transaction,
-                    ordinal,
-                    self._shown(before, former.places),
-                )
-            )
+            before, values = self._shown(before, former.places), self._shown(values, latter.places)
+            for place in self._key_places:  # a minimal image leaves out a key that didn't change
+                if values[place] is _ABSENT:
+                    values[place] = before[place]
+            row = (self._captured, values, Operation.UPDATE, position, transaction, ordinal, before)
+            target.append(CapturedRow(*row))
             ordinal += 1
         self._ends_at(at, end)
 

@@ -30,6 +30,7 @@ _VARIABLES = (
     "binlog_row_image",
     "binlog_row_metadata",
     "binlog_row_value_options",
+    "binlog_order_commits",
     "binlog_checksum",
     "gtid_mode",
     "gtid_executed",

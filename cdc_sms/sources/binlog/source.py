@@ -184,7 +184,7 @@ class BinlogSource:
         if start in (Start.STREAM, Start.NEW_STREAM):
             return position, None
         snapshot = self._snapshot(opened, server, (named[0], named[1]))
-        if start is Start.NEW_SNAPSHOT and snapshot.file:
+        if start is Start.NEW_SNAPSHOT and server.is_mariadb and snapshot.file:
             position = self._at(queries, server, snapshot)
         found = servers.dictionary(queries, named[0], named[1])
         assert found is not None, "the inspection has shown that it is there"

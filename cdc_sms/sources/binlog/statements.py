@@ -49,6 +49,12 @@ _COMMENTS = re.compile(r"/\*(?!!|M!).*?\*/|(?:--[ \t]|#)[^\n]*|/\*M?!\d*|\*/", r
 _NAME = r"(?:`(?:[^`]|``)+`|\"(?:[^\"]|\"\")+\"|[\w$\u0080-\uffff]+)"
 _QUALIFIED = re.compile(rf"\s*({_NAME})(?:\s*\.\s*({_NAME}))?", re.ASCII)
 
+_PREFIX = re.compile(
+    r"SET\s+STATEMENT\s(?:[^'\"`]|'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"|`[^`]*`)*?\sFOR\s+",
+    re.IGNORECASE | re.DOTALL,
+)
+"""MariaDB's variables for one statement, which the log keeps before it."""
+
 _IF = r"(?:\s+IF\s+(?:NOT\s+)?EXISTS)?"
 _TABLE_CHANGES = re.compile(
     r"(?:ALTER\s+(?:ONLINE\s+|IGNORE\s+|OFFLINE\s+)*TABLE"
@@ -99,7 +105,7 @@ class Reader:
             database: the one it was run in.
             text: of the statement.
         """
-        text = _COMMENTS.sub(" ", text).strip()
+        text = _PREFIX.sub("", _COMMENTS.sub(" ", text).strip(), count=1)
         meaning = _WORDS.get(text[:20].upper())
         if meaning is not None:
             return Statement(meaning)

@@ -550,8 +550,13 @@ class Stream:
                 f"The file {self._file} is not the one that was read: the log was reset.",
                 hint="A new position is made, and pending rows are captured.",
             )
-        # table ids begin anew where the server was started anew
+        # a server that was started anew numbers tables anew, and may have left the end of its last
+        # file in the middle of a transaction
         self._mapped.clear()
+        self._transaction = self._thread = self._gtid = None
+        self._is_open = self._is_held = self._beats = False
+        self._own_bytes = 0
+        self._xa_rows = []
 
     # transactions
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from psycopg.errors import ObjectInUse
 from support.captures import TABLE, Captured, Remembered, Running, table_settings
 from support.fixtures.databases import PostgresDatabase
 from support.servers.kafka import KafkaAddress, KafkaServer
@@ -502,6 +503,33 @@ def test_a_lost_slot_that_a_person_accepts_goes_on_from_the_present(captured: Ca
         await_stream(running)
         captured.database.execute(INSERT, 3, 3)
         captured.await_keys([3].__eq__)
+
+
+def test_what_a_person_accepted_is_no_word_for_a_later_gap(captured: Captured) -> None:
+    table = table_settings(status=None)
+    with captured.running(table=table, accept_gap=True, heartbeat_s=0.2) as running:
+        await_stream(running)
+        until(captured.heartbeats, within_s=20, what="the present to be reached")
+
+        end_reader_and_drop_slot(captured)
+        error = running.await_end()
+
+    assert isinstance(error, NeedsPerson)
+
+
+def end_reader_and_drop_slot(captured: Captured) -> None:
+    name = captured.database.name
+
+    def dropped() -> bool:
+        captured.database.execute(
+            "SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots"
+            " WHERE slot_name = %s AND active",
+            name,
+        )
+        captured.database.execute("SELECT pg_drop_replication_slot(%s)", name)
+        return True
+
+    until(dropped, within_s=20, ignoring=(ObjectInUse,), every_s=0.005)
 
 
 def test_a_row_of_six_megabytes_comes_with_its_key_and_the_log_goes_on(captured: Captured) -> None:

@@ -277,6 +277,14 @@ def test_of_a_name_that_comes_twice_the_last_counts() -> None:
 
 
 SIGNAL = {"id": "a", "type": "snapshot-window-open", "data": "{}"}
+
+
+def test_a_business_table_may_begin_like_the_ledgers() -> None:
+    event = _event(KEY, {**ENVELOPE, "source": {"table": "cdc_sms_queue", "txId": 7}})
+
+    assert event.transaction_id == 7
+
+
 TRANSACTION = {"status": "BEGIN", "id": "571", "event_count": None, "data_collections": None}
 
 

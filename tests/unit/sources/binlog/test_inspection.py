@@ -55,6 +55,7 @@ def test_a_good_server_has_no_findings() -> None:
         ({"binlog_format": "MIXED"}, "row-format"),
         ({"binlog_row_image": "MINIMAL"}, "row-image"),
         ({"server_id": "0"}, "server-id"),
+        ({"binlog_order_commits": "OFF"}, "commit-order"),
     ],
 )
 def test_each_setting_that_is_wrong_is_found(variables: dict[str, str], name: str) -> None:

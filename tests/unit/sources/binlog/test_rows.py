@@ -38,6 +38,16 @@ def test_columns_that_an_image_leaves_out_are_marked() -> None:
     assert row.values == [1, Undecodable(b""), 20]
 
 
+def test_a_key_that_a_minimal_image_leaves_out_is_the_one_before() -> None:
+    content = bytes([3, 0b001, 0b010, 0, 1, 0, 10])
+    found: list[CapturedRow] = []
+
+    images().updated(content, 0, len(content), 5, TRANSACTION, found)
+
+    (row,) = found
+    assert row.values == [1, 10, Undecodable(b"")]
+
+
 def test_an_update_has_both_images() -> None:
     content = bytes([3, 0b001, 0b111, 0, 1, 0, 1, 10, 20])
     found: list[CapturedRow] = []

@@ -30,6 +30,8 @@ READER = Reader("shop", "sms", reads_updates=False)
         "ALTER TABLE _sms_new RENAME TO sms",
         "ALTER TABLE _sms_new RENAME sms",
         "ALTER TABLE _sms_new ADD x int, RENAME AS shop.sms",
+        "SET STATEMENT lock_wait_timeout=5 FOR ALTER TABLE sms MODIFY id BIGINT AFTER ref",
+        "set statement sql_mode=' for x', max_statement_time = 1 for rename table o to sms",
         "DROP DATABASE shop",
         "DROP SCHEMA IF EXISTS `shop`",
     ],
@@ -75,6 +77,7 @@ def test_what_leaves_our_table_alone_is_nothing(text: str) -> None:
         "REPLACE sms VALUES (1)",
         "LOAD DATA LOCAL INFILE '/tmp/x' REPLACE INTO TABLE `sms` FIELDS TERMINATED BY ','",
         "insert into sms values (1)",
+        "SET STATEMENT binlog_format='STATEMENT' FOR INSERT INTO sms VALUES (1)",
     ],
 )
 def test_statements_that_write_rows_are_seen(text: str) -> None:
