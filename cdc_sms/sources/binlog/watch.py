@@ -87,7 +87,8 @@ class Watch:
         beat_every_s: how often a heartbeat is written; seconds.
 
     Attributes:
-        committed_s: when the last heartbeat was known to be committed; it must come by the stream.
+        committed_s: when the last heartbeat that is known to be committed was written; it must
+            come by the stream.
         lag_bytes: how much of the log is behind the place that :meth:`tick` was told; None until
             it is known.
 
@@ -207,7 +208,7 @@ class Watch:
             rows: Rows = driver._result.rows or ()  # noqa: SLF001
         answer, self._waits_for = self._waits_for, None
         if answer == self._take_nothing:
-            self.committed_s = now_s
+            self.committed_s = self._sent_s  # it may well have come before its answer
         # the session lived when it was asked, and lives so long from then on
         self._held_until_s = self._sent_s + SESSION_S - _MARGIN_S
         assert answer is not None

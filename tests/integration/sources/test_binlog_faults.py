@@ -124,6 +124,22 @@ def test_silence_within_the_servers_own_heartbeats_is_no_death(
     log.close()
 
 
+def test_an_idle_log_whose_heartbeats_come_is_no_fault(
+    business: BinlogBusiness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(source, "ECHO_S", 0.4)
+    log = business.source(heartbeat_s=1).acquire(Start.NEW_STREAM)
+    beats: list[Heartbeat] = []
+
+    def came() -> bool:
+        beat = log.read(wait_s=0.1).heartbeat
+        beats.extend([] if beat is None else [beat])
+        return len(beats) >= 4
+
+    until(came, within_s=20, what="heartbeats to come round", every_s=0)
+    log.close()
+
+
 def test_a_sender_that_the_server_ends_is_asked_for_again(business: BinlogBusiness) -> None:
     log = business.source().acquire(Start.NEW_STREAM)
     business.insert([1])
