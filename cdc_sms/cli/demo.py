@@ -13,8 +13,8 @@ import click
 from rich.console import Console
 
 from cdc_sms.cli.shared import print_json, print_rich
+from cdc_sms.config.settings import SCHEMES
 from cdc_sms.errors import ConfigurationError
-from cdc_sms.playground.database import SCHEMES
 from cdc_sms.playground.debezium import Connect
 from cdc_sms.playground.embedded import LARGEST, embedded_servers
 from cdc_sms.playground.folder import temporary_folder

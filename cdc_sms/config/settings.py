@@ -58,7 +58,7 @@ def _role_url(value: str) -> str:
 
 Kind = Literal["postgres", "mysql", "mariadb"]
 
-_SCHEMES: Mapping[str, Kind] = {
+SCHEMES: Mapping[str, Kind] = {
     "postgresql": "postgres",
     "postgres": "postgres",
     "mysql": "mysql",
@@ -69,7 +69,7 @@ _SCHEMES: Mapping[str, Kind] = {
 
 def _dsn(value: str) -> str:
     parts = urlsplit(value)
-    kind = _SCHEMES.get(parts.scheme)
+    kind = SCHEMES.get(parts.scheme)
     if kind is None:
         raise ValueError(
             "it must have the form postgresql://user@host:5432/database, "
@@ -125,7 +125,7 @@ class SourceSettings(Section):
     @property
     def kind(self) -> Kind:
         """Return the database's kind."""
-        return _SCHEMES[urlsplit(self.dsn).scheme]
+        return SCHEMES[urlsplit(self.dsn).scheme]
 
     @property
     def database(self) -> str:

@@ -1,7 +1,7 @@
 """The demo's connection to its business database, and what differs between the three."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
@@ -11,7 +11,7 @@ import pymysql
 from sqlalchemy import Connection, Engine, create_engine, exc, text
 
 from cdc_sms.config import mysql_dsn
-from cdc_sms.config.settings import Kind
+from cdc_sms.config.settings import SCHEMES, Kind
 
 _CONNECT_TIMEOUT_S = 10
 _DROPPED_WITHIN_S = 30.0
@@ -22,17 +22,9 @@ _END_READERS = text(
     " WHERE database = :database AND active_pid IS NOT NULL"
 )
 
-SCHEMES: Mapping[str, Kind] = {
-    "postgresql": "postgres",
-    "postgres": "postgres",
-    "mysql": "mysql",
-    "mariadb": "mariadb",
-}
-"""What an address begins with, and the kind of database that it names."""
-
 
 def kind_of(dsn: str) -> Kind:
-    """Return the database's kind by its address, which has one of :data:`SCHEMES`."""
+    """Return the database's kind by its address, which has one of ``SCHEMES``."""
     return SCHEMES[urlsplit(dsn).scheme]
 
 

@@ -8,11 +8,11 @@ from urllib.parse import unquote, urlsplit
 
 from sqlalchemy import exc
 
-from cdc_sms.config.settings import KafkaSettings
+from cdc_sms.config.settings import SCHEMES, KafkaSettings
 from cdc_sms.errors import ConfigurationError, DatabaseUnavailable, SetupError
 from cdc_sms.kafka.connection import admin_client
 from cdc_sms.playground.configuration import Servers
-from cdc_sms.playground.database import SCHEMES, create_database, drop_database
+from cdc_sms.playground.database import create_database, drop_database
 
 _PARTITIONS = 6
 _TIMEOUT_S = 30.0

@@ -114,14 +114,6 @@ class Positions(Protocol):
         """
         ...
 
-    def forget(self) -> None:
-        """Take what was saved back: the next start finds nothing.
-
-        Raises:
-            BrokerUnavailable: wait and repeat.
-        """
-        ...
-
 
 class Log(Protocol):
     """A log that this reader holds.

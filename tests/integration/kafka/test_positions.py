@@ -59,10 +59,13 @@ def test_a_position_is_found_behind_many_of_another_reader(
     assert other.load() == "1199"
 
 
-def test_a_forgotten_position_is_not_found(topic: Topic) -> None:
+def test_a_position_behind_a_tombstone_is_not_found(
+    settings: KafkaSettings, topic: Topic, producer: Producer
+) -> None:
     ours = topic("ours")
     ours.save("one")
 
-    ours.forget()
+    producer.produce(settings.positions, key=b"ours", value=None, on_delivery=lambda _: None)
+    producer.flush(10)
 
     assert ours.load() is None
