@@ -51,6 +51,9 @@ BROKER_S = 0.001
 LEDGER_S = 10.0
 """How often the ledger is asked for gaps while the log streams; seconds."""
 
+HEAL_S = 60.0
+"""How soon a snapshot that heals a gap may follow the one before; seconds."""
+
 FLUSH_S = 10.0
 """How long a stop waits for the broker's last acknowledgements; seconds."""
 
@@ -109,6 +112,8 @@ class CaptureLoop:
         self._accept_gap = accept_gap
         self._flags: Mapping[str, str] = {}
         self._ask_ledger_at_s = 0.0
+        self._heal_at_s = 0.0
+        self._has_doubt = False
         self._status_column = status_column
         self._pending = pending
         self._shows_pending = status_column is not None
@@ -155,6 +160,7 @@ class CaptureLoop:
             while not stop.is_set() and not self._wants_snapshot():
                 if self._outbox.has_room:
                     batch = log.read(wait_s=self._patience_s())
+                    self._flag(batch.doubt)
                     self._hold_back_updates(batch)
                     records = self._encoder.encode_all(batch.rows, now_us=self._now_us())
                     self._outbox.produce(batch, records)
@@ -167,6 +173,14 @@ class CaptureLoop:
                     self._confirm(log, wait_s=IDLE_S)
                     log.keep_alive()
             self._flush(log)
+
+    def _flag(self, doubt: str | None) -> None:
+        """Flag a log that may lack rows, before anything behind them is confirmed."""
+        if doubt is None or self._has_doubt:
+            return
+        self._gaps.flag_log(doubt)
+        self._has_doubt = True
+        logger.warning("log.doubted", extra={"reason": doubt})
 
     def _hold_back_updates(self, batch: Batch) -> None:
         if self._status_column is not None:
@@ -205,8 +219,9 @@ class CaptureLoop:
         return found
 
     def _healing(self, start: Start) -> Start:
-        """Snapshot where records are gone from the outbox; the snapshot heals what is flagged."""
+        """Snapshot where records or rows are gone; the snapshot heals what is flagged before it."""
         self._flags = self._gaps.flagged()
+        self._has_doubt = False
         if self._flags and self._shows_pending:
             logger.error("gap.found", extra={"gaps": sorted(self._flags)})
             return Start.SNAPSHOT if start is Start.STREAM else start
@@ -219,7 +234,9 @@ class CaptureLoop:
     def _wants_snapshot(self) -> bool:
         """Ask the ledger now and then whether records are gone; the log is left in order then."""
         now_s = self._clock.monotonic_s()
-        if now_s < self._ask_ledger_at_s or self._standing.state is not State.STREAMING:
+        if now_s < max(self._ask_ledger_at_s, self._heal_at_s):
+            return False
+        if self._standing.state is not State.STREAMING:
             return False
         self._ask_ledger_at_s = now_s + LEDGER_S
         try:
@@ -229,7 +246,10 @@ class CaptureLoop:
             return False
         self._standing.missed_ledger(None)
         self._standing.missed_records(bool(flags) and not self._shows_pending)
-        return bool(flags) and self._shows_pending
+        if flags and self._shows_pending:
+            self._heal_at_s = now_s + HEAL_S
+            return True
+        return False
 
     def _begin(self, start: Start) -> None:
         self._given_up = None

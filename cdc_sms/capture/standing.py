@@ -144,8 +144,9 @@ class Standing:
             return "Kafka acknowledges nothing."
         if self._records_missing:
             return (
-                "Records are gone from the outbox, and the table has no status column that would "
-                "tell which rows are still to be sent: look for them, then start once with "
+                "Records are gone from the outbox, or rows from the log, and the table has no "
+                "status column that would tell which are still to be sent: look for them, then "
+                "start once with "
                 "'cdc-sms capture --accept-gap'."
             )
         return self._ledger_trouble

@@ -10,6 +10,7 @@ name                     value
 ``identity``             environment, server and Kafka cluster that this ledger belongs to
 ``adopted``              ``at``: when a person last said that this is the right place
 ``gap:<partition>``      records that the group had not read yet are gone from the outbox
+``gap:log``              rows may be missing in the database's log
 ``first_snapshot:<s>``   the pending rows of the start are on the topic; ``s``: the slot
 =======================  ==========================================================================
 """
@@ -175,7 +176,7 @@ class FirstSnapshotRecord:
 
 
 class GapRecord:
-    """Gaps in the outbox that deliver flagged, for capture to make good.
+    """Gaps that deliver flagged in the outbox, or capture in the log, for capture to make good.
 
     Thread: capture's loop.
 
@@ -188,6 +189,19 @@ class GapRecord:
         self._engine = engine
         self._history = history
         self._control = Control()
+
+    def flag_log(self, why: str) -> None:
+        """Flag the log: rows may be missing in it.
+
+        Raises:
+            DatabaseUnavailable: the ledger can't be asked now.
+        """
+
+        def work(connection: Connection) -> None:
+            now = connection.execute(select(Now())).scalar_one()
+            self._control.put(connection, f"{GAP_PREFIX}log", {"why": why, "since": str(now)})
+
+        in_transaction(self._engine, work)
 
     def flagged(self) -> Mapping[str, str]:
         """Return the flags that stand, and what each says.

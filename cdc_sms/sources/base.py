@@ -80,6 +80,8 @@ class Batch:
         ends_snapshot: the snapshot's rows are complete with this batch.
         age_s: how long ago its last transaction was committed when the server sent it.
         heartbeat: the newest of ours in it; None: there is none.
+        doubt: why rows may be missing in the log up to here, though it can be read on; a look at
+            the table tells. None: it is whole.
     """
 
     rows: list[CapturedRow] = field(default_factory=list[CapturedRow])
@@ -87,6 +89,7 @@ class Batch:
     ends_snapshot: bool = False
     age_s: float = 0.0
     heartbeat: Heartbeat | None = None
+    doubt: str | None = None
 
 
 class Positions(Protocol):

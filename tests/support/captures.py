@@ -99,6 +99,10 @@ class Flags:
 
     standing: frozenset[str] = frozenset()
 
+    def flag_log(self, why: str) -> None:
+        """Flag the log."""
+        self.standing |= {"gap:log"}
+
     def flagged(self) -> dict[str, str]:
         """Return the flags that stand."""
         return dict.fromkeys(self.standing, "flagged")

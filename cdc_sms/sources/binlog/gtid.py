@@ -12,19 +12,11 @@ Source: MySQL manual, "GTID Format and Storage"; MySQL source, ``rpl_gtid_set.cc
 import struct
 from bisect import bisect_right
 from collections.abc import Iterator
-from typing import Protocol, Self
+from typing import Self
 from uuid import UUID
 
 Member = tuple[UUID, str]
 """Who numbered a transaction: a server, and the tag, which is empty for most."""
-
-
-class Gtids(Protocol):
-    """What was read of a log, by transaction ids."""
-
-    def __str__(self) -> str:
-        """Print it as the server does."""
-        ...
 
 
 class GtidSet:
@@ -71,6 +63,13 @@ class GtidSet:
                 start, end = min(start, former_start), max(end, former_end)
         merged.insert(bisect_right(merged, (start, end)), (start, end))
         self._intervals[member] = merged
+
+    def update(self, other: "Gtids") -> None:
+        """Add every transaction of another set of this kind."""
+        assert isinstance(other, GtidSet)
+        for member, intervals in other._intervals.items():  # noqa: SLF001 - of its own class
+            for start, end in intervals:
+                self.add_interval(member, start, end)
 
     def __contains__(self, other: "GtidSet") -> bool:
         """Say whether every transaction of another set is in this one."""
@@ -142,6 +141,11 @@ class DomainPosition:
         """Say that this is the last transaction of its domain."""
         self._last[domain] = (server, number)
 
+    def update(self, other: "Gtids") -> None:
+        """Go on to where a later one of this kind is in each of its domains."""
+        assert isinstance(other, DomainPosition)
+        self._last.update(other._last)  # noqa: SLF001 - of its own class
+
     def __contains__(self, other: "DomainPosition") -> bool:
         """Say whether this one is as far as another in each of that one's domains."""
         return all(
@@ -158,3 +162,7 @@ class DomainPosition:
         return ",".join(
             f"{domain}-{server}-{number}" for domain, (server, number) in sorted(self._last.items())
         )
+
+
+Gtids = GtidSet | DomainPosition
+"""What was read of a log, by transaction ids."""

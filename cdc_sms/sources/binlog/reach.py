@@ -37,7 +37,10 @@ def _on_the_same(
         return Found(LogState.LOST, f"{saved.file} was purged")
     if saved.offset > size:
         return Found(LogState.LOST, f"{saved.file} ends before our position")
-    if saved.gtids and server.numbers_transactions and not _has(server, end.gtids, saved.gtids):
+    # where the file's own birth is known the stream tells a reset for certain; a commit that waits
+    # for a replica is in the log, and in no set yet
+    is_told_by_gtids = saved.created is None and saved.gtids and server.numbers_transactions
+    if is_told_by_gtids and not _has(server, end.gtids, saved.gtids):
         return Found(LogState.LOST, "the log was reset")
     return Found(LogState.USABLE)
 

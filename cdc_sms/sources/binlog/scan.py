@@ -4,6 +4,9 @@ Where the log doesn't describe its rows in full, the data dictionary does, as th
 holds for rows behind a place in the log only if nothing behind that place changes the table.
 """
 
+from collections.abc import Callable, Iterator
+from itertools import count
+
 from pymysqlreplication.constants import BINLOG
 
 from cdc_sms.errors import SourceUnavailable
@@ -13,11 +16,20 @@ from cdc_sms.sources.binlog.server import End
 from cdc_sms.sources.binlog.statements import Meaning, Reader
 from cdc_sms.sources.binlog.wire import Wire
 
-_WAIT_S = 30.0
+_WAIT_S = 10.0
+_OFTEN = 1_000
+"""Packets between two signs of life."""
 _STATEMENTS = frozenset({BINLOG.QUERY_EVENT, events.MARIADB_QUERY_COMPRESSED})
 
 
-def changes_table(wire: Wire, reader: Reader, *, until: End, has_checksums: bool) -> bool:
+def changes_table(
+    wire: Wire,
+    reader: Reader,
+    *,
+    until: End,
+    has_checksums: bool,
+    keep_alive: Callable[[], None],
+) -> bool:
     """Say whether the table is changed between the wire's begin and a place.
 
     Args:
@@ -25,6 +37,7 @@ def changes_table(wire: Wire, reader: Reader, *, until: End, has_checksums: bool
         reader: of statements, for the table.
         until: how far to look.
         has_checksums: whether the first events end with one.
+        keep_alive: called often: what else is held must not run out meanwhile.
 
     Raises:
         SourceUnavailable: the connection was lost.
@@ -32,11 +45,7 @@ def changes_table(wire: Wire, reader: Reader, *, until: End, has_checksums: bool
     """
     checksum = events.CHECKSUM_BYTES if has_checksums else 0
     file = ""
-    while (packet := wire.packet(_WAIT_S)) is not None:
-        if refusal := wire.refused(packet):
-            raise refusal
-        if wire.is_end(packet):
-            return False
+    for packet in _packets(wire, keep_alive):
         found = events.header(packet, 1)
         end = len(packet) - checksum
         if found.kind == BINLOG.FORMAT_DESCRIPTION_EVENT:
@@ -49,8 +58,23 @@ def changes_table(wire: Wire, reader: Reader, *, until: End, has_checksums: bool
             if reader.read(query.database, query.text).meaning is Meaning.CHANGES_TABLE:
                 return True
         if found.end and coordinate(file, found.end) >= coordinate(until.file, until.offset):
-            return False
-    raise SourceUnavailable(
-        "Looking ahead in the log failed: the server did not answer.",
-        hint="Capture begins again by itself.",
-    )
+            break
+    return False
+
+
+def _packets(wire: Wire, keep_alive: Callable[[], None]) -> Iterator[bytes]:
+    """Yield the events up to the log's end."""
+    for number in count():
+        if number % _OFTEN == 0:
+            keep_alive()
+        packet = wire.packet(_WAIT_S)
+        if packet is None:
+            raise SourceUnavailable(
+                "Looking ahead in the log failed: the server did not answer.",
+                hint="Capture begins again by itself.",
+            )
+        if refusal := wire.refused(packet):
+            raise refusal
+        if wire.is_end(packet):
+            return
+        yield packet

@@ -7,8 +7,10 @@ it, and written when everything before it is safe. One reader at a time holds a 
 import logging
 import time
 from collections import deque
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from functools import partial
 
 from cdc_sms.config.settings import CaptureSettings, SourceSettings, TableSettings
 from cdc_sms.errors import LogDecodeError, PositionLost, SourceError, SourceUnavailable
@@ -17,7 +19,6 @@ from cdc_sms.sources.base import Batch, Found, LogState, Positions, Start
 from cdc_sms.sources.binlog import server as servers
 from cdc_sms.sources.binlog.connection import Connection, close, connect, thread_of
 from cdc_sms.sources.binlog.dictionary import Dictionary
-from cdc_sms.sources.binlog.events import Gtid
 from cdc_sms.sources.binlog.facts import read_facts
 from cdc_sms.sources.binlog.gtid import Gtids
 from cdc_sms.sources.binlog.inspection import HEARTBEATS, raise_findings
@@ -28,7 +29,7 @@ from cdc_sms.sources.binlog.scan import changes_table
 from cdc_sms.sources.binlog.server import Server
 from cdc_sms.sources.binlog.snapshot import Snapshot
 from cdc_sms.sources.binlog.statements import Reader
-from cdc_sms.sources.binlog.stream import CHANGED_TABLE_HINT, Stream, Watched, absorb
+from cdc_sms.sources.binlog.stream import CHANGED_TABLE_HINT, Stream, Watched
 from cdc_sms.sources.binlog.watch import Watch, held_by_another, is_held, lock_name
 from cdc_sms.sources.binlog.wire import Wire
 
@@ -139,7 +140,9 @@ class BinlogSource:
             )
             if start in (Start.NEW_SNAPSHOT, Start.NEW_STREAM):
                 with suppress(LogDecodeError):  # it is being changed: looked up when rows come
-                    table = reading.look_up(position.file, position.offset, certainly=True)
+                    place = (position.file, position.offset)
+                    alive = partial(self._keep_alive, watch, place)
+                    table = reading.look_up(*place, certainly=True, keep_alive=alive)
                     position = position.moved(table=table)
                 self._positions.save(position.to_text())
                 facts = {"file": position.file, "offset": position.offset}
@@ -153,6 +156,10 @@ class BinlogSource:
                 clock=self._clock,
                 connections=opened.pop_all(),
             )
+
+    def _keep_alive(self, watch: Watch, place: tuple[str, int]) -> None:
+        file, offset = place
+        watch.tick(self._clock.monotonic_s(), file=file, offset=offset, is_silent=False)
 
     def _begin(
         self,
@@ -172,6 +179,11 @@ class BinlogSource:
         # order of the log. So a row that a snapshot from here on doesn't show is logged later than
         # the position, and a row may be in both.
         watch.beat(now_s)
+        if position is not None and not server.is_mariadb:
+            # what was logged and not yet done when the place was read is done now; the snapshot
+            # shows what came between
+            end = self._end(queries, server)
+            position = position.moved(gtids=end.gtids)
         if start is Start.NEW_STREAM:
             position = self._end(queries, server)
         elif start in (Start.STREAM, Start.SNAPSHOT):
@@ -247,7 +259,9 @@ class _Reading:
     watched: Watched
     charsets: dict[int, str]
 
-    def open(self, position: BinlogPosition, opened: ExitStack) -> tuple[Wire, Stream, int]:
+    def open(
+        self, position: BinlogPosition, opened: ExitStack, keep_alive: Callable[[], None]
+    ) -> tuple[Wire, Stream, int]:
         """Begin the stream; return also the number of the server's thread that sends it."""
         connection = connect(self.source)
         opened.callback(close, connection)
@@ -257,15 +271,21 @@ class _Reading:
             position,
             watched=self.watched,
             charsets=self.charsets,
-            lookup=self.look_up,
+            lookup=partial(self.look_up, keep_alive=keep_alive),
             server=self.server.identity,
             mariadb=self.server.is_mariadb,
             has_checksums=self.server.has_checksums,
         )
         return wire, stream, thread_of(connection)
 
-    def look_up(self, file: str, offset: int, *, certainly: bool) -> Dictionary | None:
-        """Read the table's present columns; see :data:`~cdc_sms.sources.binlog.stream.Lookup`."""
+    def look_up(
+        self, file: str, offset: int, *, certainly: bool, keep_alive: Callable[[], None]
+    ) -> Dictionary | None:
+        """Read the table's present columns; see :data:`~cdc_sms.sources.binlog.stream.Lookup`.
+
+        To be certain may take as long as reading the log up to its end: ``keep_alive`` is called
+        all the while.
+        """
         watched = self.watched
         with ExitStack() as opened:
             connection = connect(self.source)
@@ -279,7 +299,13 @@ class _Reading:
             place = BinlogPosition(self.server.identity, file, offset)
             wire = dump(connection, self.server, place, server_id=server_id, waits=False)
             reader = Reader(watched.schema, watched.table, reads_updates=False)
-            if changes_table(wire, reader, until=end, has_checksums=self.server.has_checksums):
+            if changes_table(
+                wire,
+                reader,
+                until=end,
+                has_checksums=self.server.has_checksums,
+                keep_alive=keep_alive,
+            ):
                 raise LogDecodeError(
                     f"{watched.table} was changed again behind {file}:{offset}, and the log "
                     "doesn't describe the rows between.",
@@ -293,7 +319,7 @@ class _Mark:
     """A position that may be confirmed."""
 
     position: BinlogPosition
-    run: list[bytes | Gtid]
+    gtids: Gtids
     is_ours: bool
 
 
@@ -365,7 +391,7 @@ class BinlogLog:
         """Say that everything before the position is safe; saved soon."""
         while self._marks and self._marks[0].position.coordinate <= position:
             mark = self._marks.popleft()
-            absorb(self._gtids, mark.run)
+            self._gtids.update(mark.gtids)
             if self._unsaved is not None:
                 mark.is_ours |= self._unsaved.is_ours
             self._unsaved = mark
@@ -395,7 +421,12 @@ class BinlogLog:
             if stream.is_refused:
                 self._refuse(wire)
             wire.skip(stream.skip)
-            if batch.rows or batch.heartbeat or (self._owes_mark and stream.has_moved()):
+            if (
+                batch.rows
+                or batch.heartbeat
+                or batch.doubt
+                or (self._owes_mark and stream.has_moved())
+            ):
                 break
             now_s = self._clock.monotonic_s()
             if now_s >= until_s and not is_first:
@@ -412,7 +443,7 @@ class BinlogLog:
     def _opened(self) -> tuple[Wire, Stream]:
         """Return the stream; it begins with the first read behind the snapshot."""
         if self._wire is None or self._stream is None:
-            opened = self._reading.open(self._begin_at, self._connections)
+            opened = self._reading.open(self._begin_at, self._connections, self.keep_alive)
             self._wire, self._stream, sender = opened
             self._watch.follow(sender)
             self._heard_s = self._clock.monotonic_s()
@@ -446,8 +477,8 @@ class BinlogLog:
             self._place, self._moved_s = (stream.file, stream.offset), now_s
         has_ours = bool(batch.rows) or batch.heartbeat is not None or self._owes_mark
         if stream.has_moved() and (has_ours or now_s - self._marked_s >= FOREIGN_S):
-            position, run = stream.mark()
-            self._marks.append(_Mark(position, run, is_ours=has_ours))
+            position, gtids = stream.mark()
+            self._note(_Mark(position, gtids, is_ours=has_ours))
             batch.position = position.coordinate
             self._marked_s = now_s
             self._owes_mark = False
@@ -456,6 +487,15 @@ class BinlogLog:
         if batch.rows:
             committed_s = stream.committed_us / 1_000_000
             batch.age_s = max(0.0, self._clock.now().timestamp() - committed_s)
+
+    def _note(self, mark: _Mark) -> None:
+        """Keep a mark until it is confirmed; while the broker is away foreign ones are one."""
+        last = self._marks[-1] if self._marks else None
+        if last is None or last.is_ours or mark.is_ours:
+            self._marks.append(mark)
+            return
+        last.position = mark.position
+        last.gtids.update(mark.gtids)
 
     def _refuse(self, wire: Wire) -> None:
         """Raise what the server ended the stream with."""

@@ -28,6 +28,8 @@ class Meaning(Enum):
     """The table may be another one from here on."""
     WRITES_TABLE = "writes_table"
     """Rows of the table are written, and the log doesn't show them."""
+    WRITES_SOMETHING = "writes_something"
+    """The same of others; a trigger, a view or a function may have written ours along with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,7 @@ _WRITES = re.compile(
     r"|LOAD\s+(?:DATA|XML)\b.*?\bINTO\s+TABLE)(?=[\s`\"])",
     re.IGNORECASE | re.DOTALL,
 )
+_ANY_WRITE = re.compile(r"(?:INSERT|REPLACE|UPDATE|DELETE|LOAD|WITH|SELECT|DO)\b", re.IGNORECASE)
 _UPDATES = re.compile(r"UPDATE(?:\s+LOW_PRIORITY)?(?:\s+IGNORE)?(?=[\s`\"])", re.IGNORECASE)
 _XA = re.compile(
     r"XA\s+(START|BEGIN|COMMIT|ROLLBACK)\s+(.*?)(?:\s+ONE\s+PHASE)?\s*$", re.IGNORECASE | re.DOTALL
@@ -114,6 +117,12 @@ class Reader:
         return Statement(self._meaning(database.lower(), text))
 
     def _meaning(self, database: str, text: str) -> Meaning:
+        meaning = self._of_ours(database, text)
+        if meaning is Meaning.NOTHING and _ANY_WRITE.match(text):
+            return Meaning.WRITES_SOMETHING
+        return meaning
+
+    def _of_ours(self, database: str, text: str) -> Meaning:
         if self._ours[1] not in text.lower() and self._ours[0] not in text.lower():
             return Meaning.NOTHING
         if found := _DATABASE_CHANGES.match(text):

@@ -10,7 +10,7 @@ Source: MySQL source documentation, "Replication Protocol", "Binary Log Event"; 
 
 import struct
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NoReturn, Protocol, cast
 from uuid import UUID
@@ -36,6 +36,11 @@ from cdc_sms.sources.binlog.table_map import (
 )
 
 BATCH_ROWS = 500
+BATCH_BYTES = 1 << 22
+"""What a batch may take of a transaction that is compressed as a whole."""
+
+RUN = 10_000
+"""Ids of transactions that are kept as the log has them; more are gathered into a set."""
 
 _SKIP, _TABLE_MAP, _ROWS, _XID, _GTID, _MARIADB_GTID, _QUERY, _OTHER, _PAYLOAD, _UNKNOWN = range(10)
 
@@ -221,7 +226,8 @@ class Stream:
         self._is_held = False
         self._xa_rows: list[CapturedRow] = []
         self._names: dict[bytes, str] = {}
-        # those that were read since the last mark
+        # those that were read since the last mark, and of them the last few as the log has them
+        self._passed: Gtids = self._no_gtids()
         self._run: list[bytes | events.Gtid] = []
         # distributed transactions that are prepared
         self._held: dict[str, list[CapturedRow]] = {}
@@ -251,14 +257,15 @@ class Stream:
         is_between = self._transaction is None and self._payload is None
         return self._moved and is_between and not self._held and self._offset < _WRAPS
 
-    def mark(self) -> tuple[BinlogPosition, list[bytes | events.Gtid]]:
+    def mark(self) -> tuple[BinlogPosition, Gtids]:
         """Return the position behind the last whole transaction, without its ``gtids``.
 
         Returns:
-            It, and the ids of the transactions since the last mark; see :func:`absorb`.
+            It, and the ids of the transactions since the last mark.
         """
         self._moved = False
-        run, self._run = self._run, []
+        self._gather()
+        passed, self._passed = self._passed, self._no_gtids()
         position = BinlogPosition(
             server=self._server,
             file=self._file,
@@ -267,7 +274,14 @@ class Stream:
             prepared=tuple(self._prepared),
             table=self._table,
         )
-        return position, run
+        return position, passed
+
+    def _no_gtids(self) -> Gtids:
+        return DomainPosition() if self._mariadb else GtidSet()
+
+    def _gather(self) -> None:
+        absorb(self._passed, self._run)
+        self._run.clear()
 
     def take(self, data: bytes, at: int, batch: Batch) -> int:
         """Read packets into a batch until it is full or they end.
@@ -284,7 +298,7 @@ class Stream:
 
         Raises:
             LogDecodeError: an event is not understood.
-            PositionLost: rows are not in the log.
+            PositionLost: rows of ours are not in the log.
         """
         try:
             return self._take(data, at, batch)
@@ -383,6 +397,8 @@ class Stream:
             at = following
         self._gtid, self._is_open = gtid, is_open
         self._moved_to(data, committed)
+        if len(self._run) > RUN:
+            self._gather()
         if not self.skip and not self.is_refused:
             self._look_at_rest(data, at)
         return at
@@ -449,7 +465,8 @@ class Stream:
         """Read on in a transaction that is compressed as a whole."""
         payload = self._payload
         assert payload is not None
-        while len(batch.rows) < BATCH_ROWS:
+        begun = self._own_bytes
+        while len(batch.rows) < BATCH_ROWS and self._own_bytes - begun < BATCH_BYTES:
             at = payload.feed(data, at)
             self._take_inner(payload, batch)
             if payload.has_ended:
@@ -603,6 +620,11 @@ class Stream:
                     hint="Have every session keep binlog_format = ROW, and the roles that may "
                     "change it be few.",
                 )
+            case Meaning.WRITES_SOMETHING:
+                batch.doubt = (
+                    "a session logs statements instead of rows, and what one of them wrote by a "
+                    "trigger, a view or a function is not in the log"
+                )
             case Meaning.CHANGES_TABLE:
                 self._table = None
                 self._images.clear()
@@ -634,7 +656,7 @@ class Stream:
         if statement.meaning is Meaning.XA_ROLLS_BACK:
             return
         if not is_known:
-            self._lose("a distributed transaction was prepared before our position")
+            batch.doubt = "a distributed transaction was prepared before our position"
         batch.rows.extend(rows or ())
 
     def _transaction_of(self, data: bytes, at: int) -> BinlogTransaction:
@@ -769,18 +791,18 @@ CHANGED_TABLE_HINT = (
 )
 
 
-def absorb(gtids: Gtids, run: list[bytes | events.Gtid]) -> None:
-    """Add the transactions since the last mark to a set."""
+def absorb(gtids: Gtids, run: Sequence[bytes | events.Gtid]) -> None:
+    """Add transactions to a set, in the log's order."""
     if isinstance(gtids, DomainPosition):
         last = {cast("bytes", raw)[27:31]: raw for raw in run}
         for raw in last.values():
             found = events.mariadb_gtid(cast("bytes", raw))
             gtids.add(found.domain, found.server_id, found.number)
-    elif isinstance(gtids, GtidSet):
+    else:
         _absorb_numbered(gtids, run)
 
 
-def _absorb_numbered(gtids: GtidSet, run: list[bytes | events.Gtid]) -> None:
+def _absorb_numbered(gtids: GtidSet, run: Sequence[bytes | events.Gtid]) -> None:
     member, start, number = b"", 0, 0
     for raw in run:
         if isinstance(raw, events.Gtid):

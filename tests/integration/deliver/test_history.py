@@ -68,3 +68,21 @@ def test_a_flag_that_was_set_anew_meanwhile_stays(postgres_database: PostgresDat
 
     assert list(gaps.flagged()) == ["gap:1"]
     engine.dispose()
+
+
+def test_a_log_that_is_doubted_again_while_it_heals_stays_flagged(
+    postgres_database: PostgresDatabase,
+) -> None:
+    engine = open_engine(source_settings(postgres_database), LedgerSettings())
+    upgrade(engine, LedgerSettings())
+    gaps = GapRecord(engine, History())
+    gaps.flag_log("a session logs statements")
+    seen = gaps.flagged()
+    gaps.flag_log("a session logs statements")
+
+    gaps.healed(seen)
+
+    assert list(gaps.flagged()) == ["gap:log"]
+    gaps.healed(gaps.flagged())
+    assert gaps.flagged() == {}
+    engine.dispose()

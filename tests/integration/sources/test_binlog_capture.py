@@ -167,6 +167,24 @@ def test_a_row_that_was_logged_as_a_statement_comes_all_the_same(site: Site) -> 
     assert site.captured() == [(1, "r"), (2, "c")]
 
 
+def test_a_row_that_a_trigger_wrote_for_a_statement_comes_all_the_same(site: Site) -> None:
+    site.business.execute(
+        "CREATE TABLE orders (id int);"
+        "CREATE TRIGGER tells AFTER INSERT ON orders FOR EACH ROW INSERT INTO sms (id) VALUES (1)"
+    )
+    with site.running() as running:
+        await_stream(running)
+        site.business.execute(
+            "SET SESSION binlog_format = STATEMENT; INSERT INTO orders VALUES (1)"
+        )
+        site.await_captured(lambda found: 1 in dict(found))
+        await_stream(running)
+        site.business.insert([2])
+        site.await_captured(lambda found: 2 in dict(found))
+
+    assert site.captured() == [(1, "r"), (2, "c")]
+
+
 def test_a_log_that_is_not_understood_stops_and_a_person_goes_on(site: Site) -> None:
     with site.running() as running:
         await_stream(running)

@@ -110,3 +110,14 @@ def test_a_position_by_domains_knows_what_is_before_it(part: str, is_in: bool) -
 def test_other_texts_are_no_sets(text: str) -> None:
     with pytest.raises((ValueError, IndexError)):
         (DomainPosition if text[0] == "0" else GtidSet).parse(text)
+
+
+def test_sets_are_put_together() -> None:
+    one, other = GtidSet.parse(f"{ONE}:1-5"), GtidSet.parse(f"{ONE}:6:9")
+    place, later = DomainPosition.parse("0-1-5,1-1-2"), DomainPosition.parse("0-2-7")
+
+    one.update(other)
+    place.update(later)
+
+    assert str(one) == f"{ONE}:1-6:9"
+    assert str(place) == "0-2-7,1-1-2"

@@ -36,6 +36,12 @@ def test_a_file_that_ends_before_our_position_is_not_the_one() -> None:
     assert found.state is LogState.LOST
 
 
+def test_a_commit_that_waits_for_a_replica_is_no_reset() -> None:
+    saved = SAVED.moved(gtids=f"{UUID}:1-10", created=1_795_507_631)
+
+    assert reach(server(), END, FILES, saved).state is LogState.USABLE
+
+
 def test_a_log_that_lacks_what_was_read_was_reset() -> None:
     found = reach(server(), END, FILES, SAVED.moved(gtids=f"{UUID}:1-10"))
 
