@@ -4,25 +4,34 @@ Not for the flow: that is ``consumer.py``.
 """
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka import Message as KafkaRecord
 
 from cdc_sms.config.settings import KafkaSettings
 from cdc_sms.errors import BrokerUnavailable, SetupError
-from cdc_sms.kafka.connection import (
-    classified,
-    client_settings,
-    errors_classified,
-    settings_checked,
-)
+from cdc_sms.kafka.connection import classified, client_settings, error_of, settings_checked
 from cdc_sms.kafka.headers import Header
 
+Answer = TypeVar("Answer")
+
 READ_TIMEOUT_S = 30.0
+_LEADER_WAIT_S = 10.0
+_LEADER_PAUSE_S = 0.1
+_BETWEEN_LEADERS = frozenset(
+    {
+        "FENCED_LEADER_EPOCH",
+        "LEADER_NOT_AVAILABLE",
+        "NOT_LEADER_FOR_PARTITION",
+        "OFFSET_NOT_AVAILABLE",
+        "UNKNOWN_LEADER_EPOCH",
+        "UNKNOWN_TOPIC_OR_PART",  # by a broker that hasn't heard yet of the partition it leads
+    }
+)
 _SLICE_S = 0.5
 _ALL = 2**53
 _FIRST_SPAN = 500
@@ -204,7 +213,8 @@ class _Reader:
 
     def partitions(self, topic: str, wait_s: float) -> Sequence[int]:
         """Return the topic's partitions."""
-        with errors_classified(f"Asking for the topic {topic}"):
+
+        def ask() -> Sequence[int]:
             found = self._consumer.list_topics(topic, timeout=max(wait_s, 1.0)).topics[topic]
             if found.error is not None:
                 if found.error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
@@ -212,15 +222,17 @@ class _Reader:
                         f"The topic {topic} isn't there.", hint="Make it with 'cdc-sms topics'."
                     )
                 raise KafkaException(found.error)
-        return sorted(found.partitions)
+            return sorted(found.partitions)
+
+        return _answered(ask, doing=f"Asking for the topic {topic}")
 
     def bounds(self, topic: str, partition: int) -> tuple[int, int]:
         """Return the first offset that is still there, and the one that comes next."""
-        with errors_classified(f"Asking for the offsets of {topic}"):
-            low, high = self._consumer.get_watermark_offsets(
-                TopicPartition(topic, partition), timeout=READ_TIMEOUT_S
-            )
-        return low, high
+        where = TopicPartition(topic, partition)
+        return _answered(
+            lambda: self._consumer.get_watermark_offsets(where, timeout=READ_TIMEOUT_S),
+            doing=f"Asking for the offsets of {topic}",
+        )
 
     def span(
         self, topic: str, partition: int, *, each: int, since: datetime | None
@@ -230,8 +242,10 @@ class _Reader:
         start = max(low, high - each)
         if since is not None:
             at = TopicPartition(topic, partition, int(since.timestamp() * 1000))
-            with errors_classified(f"Asking for the offsets of {topic}"):
-                found = self._consumer.offsets_for_times([at], timeout=READ_TIMEOUT_S)[0]
+            [found] = _answered(
+                lambda: self._consumer.offsets_for_times([at], timeout=READ_TIMEOUT_S),
+                doing=f"Asking for the offsets of {topic}",
+            )
             # -1: nothing was produced since then
             start = max(start, found.offset if found.offset >= 0 else high)
         return start, high
@@ -263,6 +277,19 @@ class _Reader:
                 deadline = time.monotonic() + READ_TIMEOUT_S  # whoever reads may take its time
             if found.offset >= end - 1:
                 ends.pop(found.partition, None)
+
+
+def _answered(ask: Callable[[], Answer], *, doing: str) -> Answer:
+    """Ask, and again while a partition has no leader: a new topic's has none for a moment."""
+    deadline = time.monotonic() + _LEADER_WAIT_S
+    while True:
+        try:
+            return ask()
+        except KafkaException as exception:
+            error = error_of(exception)
+            if error.name() not in _BETWEEN_LEADERS or time.monotonic() > deadline:
+                raise classified(error, doing=doing) from exception
+        time.sleep(_LEADER_PAUSE_S)
 
 
 def _refuse_if_late(deadline: float, topic: str) -> None:

@@ -333,7 +333,9 @@ class _Desk:
         logger.info("balance.set", extra={"points": points})
 
     def outage(self, unavailable_s: float, refuse_s: float) -> None:
-        """Answer 503 for a time, then refuse connections for a time."""
+        """Answer 503 for a time, then refuse connections for a time; one still going on ends."""
+        for earlier in self._returning:
+            earlier.cancel()
         self._unavailable_until_s = time.monotonic() + unavailable_s
         logger.info("outage.started", extra={"unavailable_s": unavailable_s, "refuse_s": refuse_s})
         task = asyncio.get_running_loop().create_task(self._away(unavailable_s, refuse_s))
@@ -346,8 +348,10 @@ class _Desk:
             self._refuse()
             # Bound and not listening: connections are refused, and nobody else gets the port.
             with _bound(*self._address) as holder:
-                await asyncio.sleep(refuse_s)
-                self.listen(holder.dup())
+                try:
+                    await asyncio.sleep(refuse_s)
+                finally:
+                    self.listen(holder.dup())
         logger.info("outage.ended")
 
     def joined(self, connection: "_Connection") -> None:

@@ -8,7 +8,9 @@ from support.flow import Flow
 def test_a_role_in_another_environment_ends_and_names_the_difference_and_the_way_on(
     flow: Flow,
 ) -> None:
-    flow.start("deliver").terminate()
+    deliver = flow.start("deliver")
+    deliver.terminate()
+    assert deliver.wait(within_s=30) == 0
 
     copy = flow.start("deliver", ready=False, CDC_SMS_LEDGER__ENVIRONMENT="staging")
     code = copy.wait(within_s=30)

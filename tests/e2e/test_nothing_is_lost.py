@@ -18,7 +18,9 @@ def test_rows_that_were_pending_before_the_first_start_are_sent(flow: Flow) -> N
 
 @on_every_database
 def test_rows_inserted_while_nothing_runs_are_sent_at_the_next_start(flow: Flow) -> None:
-    flow.start("capture").terminate()
+    capture = flow.start("capture")
+    capture.terminate()
+    assert capture.wait(within_s=30) == 0
     flow.insert(30)
 
     flow.start("capture")

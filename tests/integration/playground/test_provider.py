@@ -135,6 +135,16 @@ def test_connections_that_arrive_as_an_outage_starts_are_closed(
     assert leaked == []
 
 
+def test_an_outage_takes_the_place_of_one_that_goes_on(simulator: Simulator) -> None:
+    simulator.outage(refuse_s=0.1)
+    simulator.outage(refuse_s=30)
+
+    until(lambda: not _connects(simulator), within_s=5, what="refused connections")
+    still(lambda: not _connects(simulator), for_s=0.3)
+    simulator.outage()
+    until(lambda: _connects(simulator), within_s=5, what="the end of the outage")
+
+
 def test_the_control_reaches_through_an_outage(
     simulator: Simulator, control: SimulatorControl
 ) -> None:
