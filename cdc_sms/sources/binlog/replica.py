@@ -12,7 +12,7 @@ import zlib
 
 from pymysql.constants import COMMAND
 
-from cdc_sms.errors import SetupError
+from cdc_sms.errors import PositionLost, SetupError
 from cdc_sms.sources.binlog.connection import Connection, errors_mapped, execute
 from cdc_sms.sources.binlog.position import FIRST_OFFSET, BinlogPosition
 from cdc_sms.sources.binlog.server import Server, replication_ids
@@ -24,6 +24,7 @@ HEARTBEAT_S = 5
 _DOES_NOT_WAIT = 0x01
 _BY_GTID = 0x04
 _FIRST_ID, _LAST_ID = 1 << 20, (1 << 32) - 1
+_LAST_OFFSET = (1 << 32) - 1
 _MARIADB_KNOWS_GTIDS = 4
 
 
@@ -112,10 +113,18 @@ def dump(
 
     Raises:
         SourceUnavailable: the connection was lost.
+        PositionLost: it lies further in the file than a replica can ask for.
     """
+    is_by_place = position.server == server.identity
+    if is_by_place and position.offset > _LAST_OFFSET:
+        raise PositionLost(
+            f"{position.file}:{position.offset} is behind the first 4 GiB of a file: no server "
+            "sends its log from there.",
+            hint="A new position is made, and pending rows are captured.",
+        )
     flags = 0 if waits else _DOES_NOT_WAIT
     wire = Wire(connection, doing="Reading the log")
-    if position.server == server.identity:
+    if is_by_place:
         head = struct.pack("<IHI", position.offset, flags, server_id)
         wire.begin(COMMAND.COM_BINLOG_DUMP, head + position.file.encode())
     elif server.is_mariadb:

@@ -215,6 +215,9 @@ class Stream:
         self._created = self._expected_created
         self._table = position.table
         self._moved = False
+        # by ids of transactions a server sends from the beginning of the file that has the next
+        # one: until that one has ended there is no place to go on from
+        self._has_place = is_of_this_server
         # the transaction that is being read
         self._gtid: bytes | events.Gtid | None = None
         self._is_open = False
@@ -427,7 +430,7 @@ class Stream:
         if high + end < self._offset:
             high += _WRAPS
         self._offset = high + end
-        self._moved = True
+        self._moved = self._has_place = True
 
     # larger than one packet, or than what was read
 
@@ -556,7 +559,7 @@ class Stream:
         if rotation == (self._file, self._offset):
             return
         self._file, self._offset = rotation
-        self._moved = True
+        self._moved = self._has_place
 
     def _begin_file(self, data: bytes, at: int, end: int) -> None:
         self._checksum = events.CHECKSUM_BYTES if events.has_checksums(data, end) else 0

@@ -332,6 +332,17 @@ def test_the_position_moves_into_the_next_file(recorded: Recorded) -> None:
     assert (position.file, position.offset) == (name, 4)
 
 
+def test_another_servers_log_has_no_place_before_its_first_transaction(recorded: Recorded) -> None:
+    stream = recorded.stream(recorded.begin.moved(server="the former", file="log.000009"))
+
+    taken(stream, packed(recorded.packets[:2]), 1 << 20)
+    had_a_place = stream.has_moved()
+    taken(stream, packed(recorded.packets[2:]), 1 << 20)
+
+    assert not had_a_place
+    assert stream.has_moved()
+
+
 def test_what_is_no_event_is_left_to_the_wire(recorded: Recorded) -> None:
     stream, end = recorded.stream(), struct.pack("<I", 5) + b"\xfe\0\0\0\0"
 
