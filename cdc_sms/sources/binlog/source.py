@@ -32,6 +32,7 @@ from cdc_sms.sources.binlog.statements import Reader
 from cdc_sms.sources.binlog.stream import CHANGED_TABLE_HINT, Stream, Watched
 from cdc_sms.sources.binlog.watch import Watch, held_by_another, is_held, lock_name
 from cdc_sms.sources.binlog.wire import Wire
+from cdc_sms.sources.pace import Pace
 
 logger = logging.getLogger(__name__)
 
@@ -50,14 +51,8 @@ SAVE_S = 0.25
 FOREIGN_S = 1.0
 """The same where only other tables were written; seconds."""
 
-NAP_S = 0.0015
-"""How long traffic of other tables may collect before it is read; seconds."""
-
-BUSY_S = 0.002
-"""Traffic that comes closer together than this is left to collect; seconds."""
-
-BUSY_BYTES = 1 << 13
-"""Unless so much is there at once; TLS gives no more than 16 KiB."""
+LITTLE_BYTES = 1 << 13
+"""Less at a time is left to collect; TLS gives no more than 16 KiB."""
 
 
 class BinlogSource:
@@ -363,7 +358,7 @@ class BinlogLog:
         self._owes_mark = False
         self._unsaved: _Mark | None = None
         self._marked_s = self._saved_s = self._heard_s = clock.monotonic_s()
-        self._received_s = 0.0
+        self._pace = Pace()
         self._place = (position.file, position.offset)
         self._moved_s = self._heard_s
         self._heard_bytes = 0
@@ -436,7 +431,9 @@ class BinlogLog:
             self._hear(wire)
             if not has_more:
                 break
-            self._collect(wire)
+            is_little = len(wire.data) - wire.at < LITTLE_BYTES
+            if nap_s := self._pace.nap_s(self._clock.monotonic_s(), is_little=is_little):
+                time.sleep(nap_s)
         self._finish(batch, stream)
         return batch
 
@@ -458,17 +455,6 @@ class BinlogLog:
         self._heard_s = self._clock.monotonic_s()
         if came > HEARTBEAT_BYTES:
             self._moved_s = self._heard_s
-
-    def _collect(self, wire: Wire) -> None:
-        """Take note of what came; where much comes in small parts, let it collect for a moment.
-
-        Waking up costs more than reading: at thousands of transactions a second of other tables
-        most of the work would be that.
-        """
-        before_s, self._received_s = self._received_s, self._clock.monotonic_s()
-        is_little = len(wire.data) - wire.at < BUSY_BYTES
-        if is_little and self._received_s - before_s < BUSY_S:
-            time.sleep(NAP_S)
 
     def _finish(self, batch: Batch, stream: Stream) -> None:
         """Say how far the log may be confirmed when the batch is safe."""

@@ -5,6 +5,7 @@ time, and the server keeps its position: nothing else is needed to stand by and 
 """
 
 import logging
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing, suppress
 
@@ -12,6 +13,7 @@ from cdc_sms.config.settings import CaptureSettings, SourceSettings, TableSettin
 from cdc_sms.errors import SourceError, SourceUnavailable
 from cdc_sms.model.clock import Clock
 from cdc_sms.sources.base import Batch, Found, Start
+from cdc_sms.sources.pace import Pace
 from cdc_sms.sources.postgres.connection import (
     WAL_SENDER_TIMEOUT_S,
     Connection,
@@ -154,6 +156,7 @@ class PostgresLog:
         self._told = 0
         self._told_s = self._heard_s = clock.monotonic_s()
         self._owes_reply = True
+        self._pace = Pace()
 
     @property
     def lag_bytes(self) -> int | None:
@@ -197,6 +200,8 @@ class PostgresLog:
         size = 0
         message = self._wire.receive()
         if message is None and self._wire.wait(wait_s):
+            if nap_s := self._pace.nap_s(self._clock.monotonic_s()):
+                time.sleep(nap_s)
             message = self._wire.receive()
         while message is not None:
             self._owes_reply |= self._decoder.take(message, batch)
