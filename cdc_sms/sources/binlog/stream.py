@@ -305,7 +305,7 @@ class Stream:
         """
         try:
             return self._take(data, at, batch)
-        except (IndexError, struct.error, UnicodeDecodeError, zlib.error) as error:
+        except (IndexError, ValueError, struct.error, zlib.error) as error:
             self._fail(f"an event is not as expected ({type(error).__name__})", error)
 
     def _take(self, data: bytes, at: int, batch: Batch) -> int:  # noqa: C901, PLR0912, PLR0915

@@ -70,8 +70,10 @@ _TEXTUAL = frozenset(
         FIELD_TYPE.BLOB,
         BLOB_COMPRESSED,
         VARCHAR_COMPRESSED,
+        VECTOR,
     }
 )
+"""What the event counts where it says collations: a vector is counted, though it has none."""
 _BINARY_CHARSET = "binary"
 
 
@@ -122,6 +124,9 @@ def parse(content: bytes) -> TableMap:
 
     Args:
         content: from the number of columns to where the event's content ends.
+
+    Raises:
+        ValueError: it describes other columns than it has.
     """
     count, at = length_encoded(content, 0)
     types = content[at : at + count]
@@ -195,14 +200,16 @@ def _default_charset(kinds: frozenset[int]) -> Callable[[TableMap, bytes], None]
         default, *pairs = _integers(raw)
         others = dict(zip(pairs[::2], pairs[1::2], strict=True))
         for number, column in enumerate(_columns(found, kinds)):
-            found.collations[column] = others.get(number, default)
+            found.collations[column] = others.pop(number, default)
+        if others:
+            raise ValueError(f"collations of columns that are none: {sorted(others)}")
 
     return read
 
 
 def _each_charset(kinds: frozenset[int]) -> Callable[[TableMap, bytes], None]:
     def read(found: TableMap, raw: bytes) -> None:
-        found.collations.update(zip(_columns(found, kinds), _integers(raw), strict=False))
+        found.collations.update(zip(_columns(found, kinds), _integers(raw), strict=True))
 
     return read
 

@@ -132,6 +132,8 @@ insert into shapes values
 -- Vectors.
 create table vectors (id int primary key, c_vector vector, c_vector_3 vector(3));
 insert into vectors values (1, null, null), (2, to_vector('[1, 2.5, -3e-5]'), to_vector('[0, -0, 1e10]')), (3, to_vector('[0.1]'), to_vector('[0.1, 0.2, 0.3]'));
+create table vectors_between_texts (id int primary key, before_it varchar(10) character set latin1, c_vector vector(3), a varchar(10) character set latin2, b varchar(10) character set utf8mb4, c varbinary(10), e enum('ć', 'b') character set utf8mb4, g geometry, d text character set utf16);
+insert into vectors_between_texts values (1, 'é', to_vector('[1, 2, 3]'), 'ż', 'ż', 'ż', 'ć', null, 'ż'), (2, null, null, 'ż', 'ż', 'ż', 'ć', null, 'ż');
 
 -- Keys of several columns and kinds.
 create table many_keys (
