@@ -8,6 +8,7 @@ nothing and fails where a page differs from the code.
 import inspect
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -186,8 +187,8 @@ def _type(key: Key) -> str:
     if annotation.startswith("dict"):
         return "table"
     if "Literal" in annotation:
-        words = [word.strip("'\" ") for word in annotation.partition("[")[2].split(",")]
-        return " or ".join(f"`{word.split(']')[0].strip(chr(39))}`" for word in words)
+        words = re.findall(r"'([^']*)'", annotation)
+        return " or ".join(f"`{word}`" for word in words)
     for name, shown in (("dict", "table"), ("tuple", "list"), ("bool", "true or false")):
         if name in annotation:
             return shown

@@ -122,6 +122,7 @@ class CaptureLoop:
         self._outbox = Outbox(producer=producer, topic=topic, metrics=metrics, clock=clock)
         self._standing = Standing(metrics=metrics, clock=clock, random_source=random_source)
         self._given_up: PositionLost | LogDecodeError | None = None
+        self._log: Log | None = None
 
     def run(self, stop: threading.Event) -> None:
         """Capture until told to stop; wait for ever for what is away.
@@ -156,6 +157,7 @@ class CaptureLoop:
         """Hold the log until told to stop, until something goes away, or a snapshot is wanted."""
         start = self._decide()
         with closing(self._source.acquire(start)) as log:
+            self._log = log
             self._begin(start)
             while not stop.is_set() and not self._wants_snapshot():
                 if self._outbox.has_room:
@@ -297,13 +299,15 @@ class CaptureLoop:
     # what people ask
 
     def status(self) -> dict[str, object]:
-        """Return what capture does, since when, and what is in the way."""
+        """Return what capture does, since when, what is in the way, and how far it is."""
+        log = self._log
         return {
             "state": self._standing.state.value,
             "since": self._standing.since,
             "why": self._standing.why,
             "unacknowledged_records": self._outbox.records,
             "heartbeat_age_s": round(self._heartbeats.age_s, 1),
+            "log": None if log is None else {"place": log.place, "behind_bytes": log.lag_bytes},
         }
 
     def ready(self) -> str | None:

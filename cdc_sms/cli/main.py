@@ -120,6 +120,9 @@ def cli() -> None:
 
 def main() -> NoReturn:
     """Run the command line and end the process with its exit code."""
+    if logging.lastResort is not None:
+        # until a role sets its log up: a command tells in its own words what it met
+        logging.lastResort.setLevel(logging.ERROR)
     sys.exit(run(sys.argv[1:]))
 
 

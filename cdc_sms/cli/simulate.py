@@ -35,7 +35,8 @@ from cdc_sms.telemetry.logs import set_up
     "--record",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="Append each accepted message to this file: one JSON line, number and text in clear.",
+    help="Append to this file, one JSON line each: every message that was accepted, number and "
+    "text in clear, and then that its answer was written.",
 )
 @click.option(
     "--balance",

@@ -49,7 +49,8 @@ def status(context: click.Context, config: Path | None, *, wait_s: float, as_jso
     if as_json:
         print_json(snapshot)
     else:
-        _print(orjson.loads(orjson.dumps(snapshot, default=str, option=orjson.OPT_UTC_Z)))
+        shown = orjson.loads(orjson.dumps(snapshot, default=str, option=orjson.OPT_UTC_Z))
+        _print(shown, has_slots=sections.source.kind == "postgres")
     if not is_anything_reachable(snapshot):
         context.exit(UNREACHABLE)
 
@@ -69,7 +70,7 @@ def _reachable_snapshot(sections: Sections, wait_s: float) -> Snapshot:
         engine.dispose()
 
 
-def _print(snapshot: Mapping[str, Any]) -> None:
+def _print(snapshot: Mapping[str, Any], *, has_slots: bool) -> None:
     click.echo(f"cdc-sms {snapshot['version']}, {time_text(snapshot['at'])}\n")
     columns = ("role", "state", "since", "why", "address")
     roles = [{**role, "since": time_text(role.get("since"))} for role in snapshot["roles"]]
@@ -81,7 +82,7 @@ def _print(snapshot: Mapping[str, Any]) -> None:
         click.echo(f"The database {state}: {database['why']}")
         return
     _print_messages(snapshot["messages"], snapshot["oldest_unfinished"])
-    for line in _lines(snapshot):
+    for line in _lines(snapshot, has_slots=has_slots):
         click.echo(line)
     _print_holds(snapshot["holds"])
 
@@ -100,7 +101,7 @@ def _print_messages(counts: Mapping[str, int], oldest: Sequence[Mapping[str, Any
     click.echo()
 
 
-def _lines(snapshot: Mapping[str, Any]) -> list[str]:
+def _lines(snapshot: Mapping[str, Any], *, has_slots: bool) -> list[str]:
     doubt, letters = snapshot["in_doubt"], snapshot["dead_letters"]
     letters_text = ", ".join(f"{count} {name}" for name, count in sorted(letters.items()))
     return [
@@ -108,7 +109,8 @@ def _lines(snapshot: Mapping[str, Any]) -> list[str]:
         f"Owed          {snapshot['owed_write_backs']} rows wait for their status",
         f"Dead letters  {letters_text or 'none'}",
         f"Outbox lag    {_lag_text(snapshot['outbox_lag'])}",
-        f"Slot          {_slot_text(snapshot['slot'])}",
+        f"Log           {_log_text(snapshot['log'])}",
+        *([f"Slot          {_slot_text(snapshot['slot'])}"] if has_slots else []),
     ]
 
 
@@ -119,9 +121,16 @@ def _lag_text(lag: Mapping[str, int] | None) -> str:
     return f"{sum(lag.values())} records" + (f" (partition {', '.join(behind)})" if behind else "")
 
 
+def _log_text(log: Mapping[str, Any] | None) -> str:
+    if log is None:
+        return "unknown: no capture that reads it answers"
+    behind = "unknown" if log["behind_bytes"] is None else bytes_text(log["behind_bytes"])
+    return f"confirmed up to {log['place'] or '-'}, {behind} behind"
+
+
 def _slot_text(slot: Mapping[str, Any] | None) -> str:
     if slot is None:
-        return "none: capture has not made it yet, or its position lies elsewhere"
+        return "none: capture has not made it yet"
     return (
         f"{slot['name']} {'active' if slot['active'] else 'NOT ACTIVE'}, "
         f"confirmed {slot['confirmed_lsn'] or '-'}, "

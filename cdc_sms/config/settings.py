@@ -370,7 +370,9 @@ class CaptureSettings(Section):
     )
     becomes_pending: bool = Field(
         False,
-        description="Rows that an UPDATE sets to pending are captured as well as inserted ones.",
+        description="Rows that an UPDATE sets to pending are captured as well as inserted ones. "
+        "To replace a row that is there (REPLACE, INSERT … ON DUPLICATE KEY UPDATE, INSERT … ON "
+        "CONFLICT DO UPDATE) is an UPDATE.",
     )
     max_record_bytes: int = Field(
         4_128_768,

@@ -21,7 +21,9 @@ Answer = TypeVar("Answer")
 
 READ_TIMEOUT_S = 30.0
 _LEADER_WAIT_S = 10.0
-_LEADER_PAUSE_S = 0.1
+_NEWS_WAIT_S = 2.0
+"""How long a new topic may take to be known to the broker that is asked; seconds."""
+_PAUSE_S = 0.1
 _BETWEEN_LEADERS = frozenset(
     {
         "FENCED_LEADER_EPOCH",
@@ -213,16 +215,25 @@ class _Reader:
 
     def partitions(self, topic: str, wait_s: float) -> Sequence[int]:
         """Return the topic's partitions."""
+        deadline = time.monotonic() + _NEWS_WAIT_S
+        while not (found := self._partitions(topic, wait_s)):
+            if time.monotonic() > deadline:
+                raise SetupError(
+                    f"The topic {topic} isn't there.", hint="Make it with 'cdc-sms topics'."
+                )
+            time.sleep(_PAUSE_S)
+        return found
+
+    def _partitions(self, topic: str, wait_s: float) -> Sequence[int]:
+        """Return the topic's partitions; none: the broker that was asked knows no such topic."""
 
         def ask() -> Sequence[int]:
             found = self._consumer.list_topics(topic, timeout=max(wait_s, 1.0)).topics[topic]
-            if found.error is not None:
-                if found.error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
-                    raise SetupError(
-                        f"The topic {topic} isn't there.", hint="Make it with 'cdc-sms topics'."
-                    )
-                raise KafkaException(found.error)
-            return sorted(found.partitions)
+            if found.error is None:
+                return sorted(found.partitions)
+            if found.error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+                return []
+            raise KafkaException(found.error)
 
         return _answered(ask, doing=f"Asking for the topic {topic}")
 
@@ -289,7 +300,7 @@ def _answered(ask: Callable[[], Answer], *, doing: str) -> Answer:
             error = error_of(exception)
             if error.name() not in _BETWEEN_LEADERS or time.monotonic() > deadline:
                 raise classified(error, doing=doing) from exception
-        time.sleep(_LEADER_PAUSE_S)
+        time.sleep(_PAUSE_S)
 
 
 def _refuse_if_late(deadline: float, topic: str) -> None:

@@ -26,8 +26,8 @@ def take_snapshot(sections: Sections, engine: Engine) -> Snapshot:
     Returns:
         A table that JSON can hold, see ``docs/commands.md``: ``at``, ``version``, ``roles``,
         ``database`` (with ``reachable`` and ``why``), ``messages``, ``oldest_unfinished``,
-        ``in_doubt``, ``owed_write_backs``, ``holds``, ``dead_letters``, ``slot``,
-        ``outbox_lag``. What the database alone knows is None while it can't be read.
+        ``in_doubt``, ``owed_write_backs``, ``holds``, ``dead_letters``, ``log``,
+        ``slot``, ``outbox_lag``. What the database alone knows is None while it can't be read.
     """
     roles = ask_roles(sections.serve.roles)
     return {
@@ -35,6 +35,7 @@ def take_snapshot(sections: Sections, engine: Engine) -> Snapshot:
         "version": __version__,
         "roles": roles,
         "outbox_lag": outbox_lag(roles),
+        "log": log_standing(roles),
         **_of_database(engine, sections),
     }
 
@@ -64,6 +65,19 @@ def outbox_lag(roles: Sequence[Mapping[str, Any]]) -> dict[str, int] | None:
         return None
     lag = {str(partition): int(records) for each in known for partition, records in each.items()}
     return dict(sorted(lag.items(), key=lambda item: int(item[0])))
+
+
+def log_standing(roles: Sequence[Mapping[str, Any]]) -> Snapshot | None:
+    """Return how far the log was read: ``place`` and ``behind_bytes``.
+
+    Args:
+        roles: what :func:`ask_roles` returned; captures that stand by read nothing.
+
+    Returns:
+        None when no capture that reads answered.
+    """
+    found = [role["log"] for role in roles if role.get("role") == "capture" and role.get("log")]
+    return found[0] if found else None
 
 
 _UNKNOWN: Snapshot = {

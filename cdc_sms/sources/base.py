@@ -168,6 +168,14 @@ class Log(Protocol):
         """Return how much of its log the server holds back for us; None where not known."""
         ...
 
+    @property
+    def place(self) -> str | None:
+        """Return up to where the log is confirmed, as the server's own tools write it.
+
+        None before the first time. This and ``lag_bytes`` may be asked by any thread.
+        """
+        ...
+
     def close(self) -> None:
         """Confirm what is safe and let the log go; never raises."""
         ...

@@ -1,3 +1,4 @@
+import re
 from collections.abc import Callable, Sequence
 from typing import LiteralString
 
@@ -69,9 +70,12 @@ def test_table_of_another_shape_works_under_run(
 
     until(lambda: states() == {2: 9, 9: 1}, within_s=60, what="nine sent, one failed", seen=states)
     status = requests.get(f"{flow.url('serve')}/status", timeout=10).json()
+    page = flow.run("status").output
     run.terminate()
     assert run.wait(within_s=30) == 0
     assert {message.text for message in provider.accepted()} == {
         f"żółw {number}" for number in range(1, 11) if number != 3
     }
+    assert re.search(r"^Log +confirmed up to \S+, .* behind$", page, re.MULTILINE)
+    assert ("Slot" in page) == is_postgres
     assert status["role"] == "serve"

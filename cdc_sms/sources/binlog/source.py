@@ -359,7 +359,7 @@ class BinlogLog:
         self._unsaved: _Mark | None = None
         self._marked_s = self._saved_s = self._heard_s = clock.monotonic_s()
         self._pace = Pace()
-        self._place = (position.file, position.offset)
+        self._place = self._confirmed_place = (position.file, position.offset)
         self._moved_s = self._heard_s
         self._heard_bytes = 0
 
@@ -367,6 +367,12 @@ class BinlogLog:
     def lag_bytes(self) -> int | None:
         """Return how much of the log is behind what was read; None until it is known."""
         return self._watch.lag_bytes
+
+    @property
+    def place(self) -> str:
+        """Return file and offset up to which the log is confirmed."""
+        file, offset = self._confirmed_place
+        return f"{file}:{offset}"
 
     def read(self, *, wait_s: float) -> Batch:
         """Return what is there; see :class:`~cdc_sms.sources.base.Log`."""
@@ -514,6 +520,7 @@ class BinlogLog:
         if mark is None or not self._watch.holds_lock(now_s):
             return
         self._positions.save(mark.position.moved(gtids=str(self._gtids)).to_text())
+        self._confirmed_place = (mark.position.file, mark.position.offset)
         self._unsaved = None
         self._saved_s = now_s
 

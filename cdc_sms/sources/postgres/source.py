@@ -163,6 +163,11 @@ class PostgresLog:
         """Return how much of its log the server holds back for us; None until it has said so."""
         return self._watch.lag_bytes
 
+    @property
+    def place(self) -> str | None:
+        """Return the LSN up to which the log is confirmed; None before the first time."""
+        return f"{self._told >> 32:X}/{self._told & 0xFFFFFFFF:X}" if self._told else None
+
     def read(self, *, wait_s: float) -> Batch:
         """Return what is there; see :class:`~cdc_sms.sources.base.Log`."""
         if self._snapshot is not None:

@@ -16,7 +16,7 @@ def test_status_shows_the_ledger(site: Site) -> None:
     assert said["database"] == {"reachable": True, "why": None}
     assert said["messages"] == {"sending": 2}
     assert [one["state"] for one in said["oldest_unfinished"]] == ["sending"]
-    assert said["slot"] is None
+    assert (said["slot"], said["log"]) == (None, None)
 
 
 @pytest.mark.parametrize("source", SOURCES)

@@ -106,6 +106,22 @@ def await_stream(running: Running) -> None:
     until(running.is_streaming, within_s=20, what="capture to stream")
 
 
+def test_status_says_how_far_the_log_is_confirmed(site: Site) -> None:
+    with site.running() as running:
+        await_stream(running)
+        site.business.insert([1])
+        site.await_captured(lambda found: len(found) == 1)
+
+        def says_it() -> bool:
+            kept = site.position()
+            return running.loop.status()["log"] == {
+                "place": f"{kept.file}:{kept.offset}",
+                "behind_bytes": 0,
+            }
+
+        until(says_it, within_s=20, what="status to say the position that is kept")
+
+
 def test_pending_rows_come_first_and_then_what_is_inserted(site: Site) -> None:
     site.business.insert([1, 2])
     site.business.execute("UPDATE sms SET status = 'sent' WHERE id = 1")
