@@ -11,6 +11,7 @@ import click
 
 from cdc_sms.cli.acting import opened
 from cdc_sms.cli.shared import (
+    Duration,
     Moment,
     config_option,
     environment,
@@ -37,11 +38,10 @@ _LOG_S = 10.0
 @click.option(
     "--grace",
     "grace_s",
-    metavar="S",
-    type=click.FloatRange(min=0),
-    default=60.0,
+    type=Duration(),
+    default="60s",
     show_default=True,
-    help="What is younger is on its way and no finding; seconds.",
+    help="What is younger is on its way and no finding.",
 )
 @click.option(
     "--limit",

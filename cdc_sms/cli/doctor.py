@@ -7,6 +7,7 @@ import click
 
 from cdc_sms import __version__
 from cdc_sms.cli.shared import (
+    Duration,
     config_option,
     environment,
     json_option,
@@ -19,29 +20,13 @@ from cdc_sms.runtime.doctor import Doctor, Report, Scope
 from cdc_sms.sources.checkup import Finding, Severity
 
 _COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.NOTE: "cyan"}
-_UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
-
-
-class Outage(click.ParamType[float]):
-    """A duration: ``90s 30m 24h 3d``."""
-
-    name = "duration"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float:
-        """Return it in seconds."""
-        amount, unit = str(value)[:-1], _UNITS.get(str(value)[-1:])
-        if unit is None or not amount.isdecimal():
-            self.fail(f"{value!r} is no duration: give 24h, or 3d", param, ctx)
-        return float(int(amount) * unit)
 
 
 @click.command()
 @click.option(
     "--outage",
     "outage_s",
-    type=Outage(),
+    type=Duration(),
     default="24h",
     show_default=True,
     help="How long capture may be away without losing its place in the log.",

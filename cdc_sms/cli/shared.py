@@ -152,6 +152,25 @@ def bytes_text(count: int | None) -> str:
     return f"{size:.1f} TiB"
 
 
+class Duration(click.ParamType[float]):
+    """A duration: ``90s 30m 24h 3d``."""
+
+    name = "duration"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Return it in seconds."""
+        text = str(value).strip()
+        amount, unit = text[:-1], _SECONDS.get(text[-1:])
+        if unit is None or not amount.isdecimal():
+            self.fail(f"{text!r} is no duration: give 90s, 24h or 3d", param, ctx)
+        return float(int(amount) * unit)
+
+
+_SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
+
+
 class Moment(click.ParamType[datetime]):
     """A time: ISO 8601 (UTC, where it names no zone), or how long ago: ``90s 30m 2h 3d``."""
 

@@ -16,7 +16,7 @@ from cdc_sms.databases.engine import in_transaction
 from cdc_sms.model.hold import Hold, HoldKind
 from cdc_sms.model.state import DeadLetterClass, State
 
-AT_ONCE = ("audit", "--grace", "0")
+AT_ONCE = ("audit", "--grace", "0s")
 LONG_AGO = datetime.now(UTC) - timedelta(days=2)
 OLD: Mapping[str, Any] = {"due_at": LONG_AGO, "seen_at": LONG_AGO, "changed_at": LONG_AGO}
 

@@ -5,7 +5,15 @@ from datetime import UTC, datetime, timedelta, timezone
 import click
 import pytest
 
-from cdc_sms.cli.shared import Moment, bytes_text, duration_text, patiently, shown, time_text
+from cdc_sms.cli.shared import (
+    Duration,
+    Moment,
+    bytes_text,
+    duration_text,
+    patiently,
+    shown,
+    time_text,
+)
 from cdc_sms.errors import DatabaseUnavailable, SetupError
 
 
@@ -115,3 +123,14 @@ def test_what_waiting_does_not_heal_is_told_at_once() -> None:
     with pytest.raises(SetupError):
         patiently(ask, wait_s=60)
     assert len(tries) == 1
+
+
+@pytest.mark.parametrize(("given", "seconds"), [("90s", 90.0), ("30m", 1800.0), ("3d", 259_200.0)])
+def test_duration_is_read_with_its_unit(given: str, seconds: float) -> None:
+    assert Duration().convert(given, None, None) == seconds
+
+
+@pytest.mark.parametrize("given", ["", "90", "h", "-1h", "1.5h", "soon"])
+def test_what_is_no_duration_is_refused_with_an_example(given: str) -> None:
+    with pytest.raises(click.BadParameter, match="give 90s, 24h or 3d"):
+        Duration().convert(given, None, None)
