@@ -113,6 +113,11 @@ class BinlogBusiness:
         """Write to the log, but not to the business table."""
         self.database.execute("INSERT INTO other (id) VALUES (1), (2), (3)")
 
+    def reset_log(self) -> None:
+        """Have the server throw its log away and begin another one."""
+        is_mariadb = self.database.dsn.startswith("mariadb")
+        self.execute("RESET MASTER" if is_mariadb else "RESET BINARY LOGS AND GTIDS")
+
     def drop_position(self) -> None:
         """Drop what is kept of the reader's position."""
         self.positions.forget()

@@ -361,6 +361,7 @@ class BinlogLog:
         self._pace = Pace()
         self._place = self._confirmed_place = (position.file, position.offset)
         self._moved_s = self._heard_s
+        self._missed_s: float | None = None
         self._heard_bytes = 0
 
     @property
@@ -532,11 +533,17 @@ class BinlogLog:
                 f"Reading the log failed: the server was silent for {silent_s:.0f} s.",
                 hint="Check the network between capture and the server.",
             )
-        committed_s = self._watch.committed_s
-        if self._moved_s < committed_s < now_s - ECHO_S and not self._watch.sees_work(now_s):
-            # a server whose log was reset sends the former one's end for ever
+        self._judge_echo(now_s)
+
+    def _judge_echo(self, now_s: float) -> None:
+        """Miss a heartbeat: a server whose log was reset sends the former one's end for ever."""
+        if self._watch.committed_s <= self._moved_s:
+            self._missed_s = None
+        elif self._missed_s is None:
+            self._missed_s = self._watch.committed_s
+        elif self._missed_s < now_s - ECHO_S and not self._watch.sees_work(now_s):
             raise SourceUnavailable(
-                f"A heartbeat that was committed {now_s - committed_s:.0f} s ago is not in the "
+                f"A heartbeat that was committed {now_s - self._missed_s:.0f} s ago is not in the "
                 "log that the server sends.",
                 hint="Nothing needs to be done: capture looks at the server anew by itself.",
             )

@@ -35,6 +35,9 @@ STATUS_S = WAL_SENDER_TIMEOUT_S / 3
 CONFIRM_S = 0.05
 """How soon a new position is confirmed after the one before; seconds."""
 
+FINISH_S = 1.0
+"""How long a close waits until the server has heard the last confirmation; seconds."""
+
 SILENCE_S = 20.0
 """How long a server that owes us an answer may be silent; seconds."""
 
@@ -198,6 +201,7 @@ class PostgresLog:
         with suppress(SourceError):
             if self._confirmed > self._told:
                 self._tell(self._clock.monotonic_s())
+            self._wire.finish(within_s=FINISH_S)
         self._connections.close()
 
     def _read_stream(self, wait_s: float) -> Batch:

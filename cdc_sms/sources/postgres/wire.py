@@ -4,6 +4,7 @@ Not for queries: those go through the driver's own connection object.
 """
 
 import select
+import time
 
 import psycopg
 from psycopg import pq
@@ -100,6 +101,29 @@ class Wire:
         try:
             self._pgconn.put_copy_data(message)
             self._pgconn.flush()
+        except psycopg.Error as error:
+            raise connection_error(self._pgconn, doing=self._doing) from error
+
+    def finish(self, *, within_s: float) -> None:
+        """Say that nothing more is read, and wait until the server has heard all that was sent.
+
+        What it still sends meanwhile is dropped. A connection that is closed with something unread
+        in it may take what was sent last with it. After this it can only be closed.
+
+        Raises:
+            SourceUnavailable: the connection was lost, or there is no COPY.
+        """
+        deadline_s = time.monotonic() + within_s
+        try:
+            self._pgconn.put_copy_end()
+            self._pgconn.flush()
+            # the server says that it has ended, too; its result may be long in coming
+            while (length := self._pgconn.get_copy_data(1)[0]) >= 0:
+                left_s = deadline_s - time.monotonic()
+                if left_s <= 0:
+                    return
+                if length == 0 and self.wait(left_s):
+                    self._pgconn.consume_input()
         except psycopg.Error as error:
             raise connection_error(self._pgconn, doing=self._doing) from error
 

@@ -5,8 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
 from support.servers.kafka import KafkaAddress
+from support.waiting import until
 
 from cdc_sms.cli.main import run
 from cdc_sms.config.settings import KafkaSettings
@@ -34,6 +36,12 @@ def make_by_hand(admin: AdminClient, name: str, partitions: int, **settings: str
     config = {key.replace("_", "."): value for key, value in settings.items()}
     (made,) = admin.create_topics([NewTopic(name, partitions, 1, config=config)]).values()
     made.result(10)
+    until(
+        lambda: all(setting(admin, name, key) == value for key, value in config.items()),
+        within_s=10,
+        what=f"{name} to be seen as it was made",
+        ignoring=(KafkaException,),
+    )
 
 
 def setting(admin: AdminClient, topic: str, name: str) -> str:

@@ -4,6 +4,7 @@ import itertools
 import json
 import random
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
@@ -364,6 +365,29 @@ def test_a_log_that_was_reset_is_not_read_as_the_former_one(business: BinlogBusi
     with pytest.raises(PositionLost, match="the log was reset"):
         read_until(log, lambda batch: bool(batch.rows))
     log.close()
+
+
+def test_a_log_that_is_reset_while_it_is_read_is_noticed(
+    business: BinlogBusiness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(source, "ECHO_S", 3.0)
+    business.reset_log()  # in its first file: the next one will have the same name
+    log = business.source(heartbeat_s=0.5).acquire(Start.NEW_STREAM)
+    begun_s = time.time()
+    business.insert(range(1, 2001))  # behind so much the server waits for the new file to grow
+    confirm_all(log, 2000)
+    # a file is known by the second of its birth
+    until(lambda: time.time() > begun_s + 1, within_s=5, what="the next second")
+
+    business.reset_log()
+    business.insert([2001])
+
+    read_to_the_end_of_it(log)
+    log.close()
+    again = business.source().acquire(Start.STREAM)
+    with pytest.raises(PositionLost):
+        read_until(again, lambda batch: bool(batch.rows))
+    again.close()
 
 
 def test_transactions_that_the_server_lost_lose_the_position(business: BinlogBusiness) -> None:
