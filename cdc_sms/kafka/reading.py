@@ -26,6 +26,8 @@ _NEWS_WAIT_S = 2.0
 _PAUSE_S = 0.1
 _BETWEEN_LEADERS = frozenset(
     {
+        "_UNKNOWN_PARTITION",  # the client's own list is of a moment ago
+        "_UNKNOWN_TOPIC",
         "FENCED_LEADER_EPOCH",
         "LEADER_NOT_AVAILABLE",
         "NOT_LEADER_FOR_PARTITION",
