@@ -7,7 +7,7 @@ from contextlib import ExitStack, closing
 from typing import Any, Self
 
 import pymysql
-from pymysql.constants import SERVER_STATUS
+from pymysql.constants import CLIENT, SERVER_STATUS
 from sqlalchemy import Engine
 from support.fixtures.binlog_databases import BinlogDatabase
 
@@ -32,7 +32,7 @@ from conformance.statements import Statement, without_comments
 # Plain queries, put together here: MariaDB 11.8 crashes over a correlated subquery on its schema.
 _TABLES = """
 SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES
-WHERE TABLE_SCHEMA IN %s AND TABLE_TYPE = 'BASE TABLE'
+WHERE TABLE_SCHEMA IN %s AND TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED')
 """
 _KEYS = """
 SELECT TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME FROM information_schema.KEY_COLUMN_USAGE
@@ -55,28 +55,30 @@ def databases_of(statements: Iterable[Statement]) -> list[str]:
     return [one[1].strip("`").replace("``", "`") for one in found if one]
 
 
-_BOOLEAN = re.compile(
-    r"""'(?:[^'\\\\]|\\\\.|'')*'|"(?:[^"\\\\]|\\\\.)*"|`[^`]*`|\b(?P<word>bool(?:ean)?)\b""",
-    re.IGNORECASE | re.DOTALL,
+_QUOTED = r"""'(?:[^'\\]|\\.|'')*'|"(?:[^"\\]|\\.|"")*"|`(?:[^`]|``)*`"""
+_SYNONYM = re.compile(
+    rf"{_QUOTED}|\b(?:(?P<bool>bool(?:ean)?)|(?P<float>float4))\b", re.IGNORECASE | re.DOTALL
 )
 
 
 def as_the_server_describes(statement: Statement) -> str:
-    """Return a statement with BOOL and BOOLEAN of its columns written as what they are.
+    """Return a statement with BOOL, BOOLEAN and FLOAT4 of its columns written as what they are.
 
-    Both are words for TINYINT(1), and the server itself never says them again. Debezium has a
-    table's columns from the server where the table was there first, as in production; of a table
-    that is made before its eyes it reads the statement, and takes the word for a type.
+    They are words for TINYINT(1) and FLOAT, and the server itself never says them again. Debezium
+    has a table's columns from the server where the table was there first, as in production; of what
+    is made before its eyes it reads the statement, and takes the word for a type.
     """
     text = statement.text
     if statement.first_word not in {"create", "alter"}:
         return text
 
     def described(found: re.Match[str]) -> str:
-        is_name = found["word"] is None or _BEFORE_A_NAME.search(text[: found.start()][-40:])
-        return found[0] if is_name else "tinyint(1)"
+        word = found.lastgroup
+        if word is None or _BEFORE_A_NAME.search(text[: found.start()][-40:]):
+            return found[0]
+        return "tinyint(1)" if word == "bool" else "float"
 
-    return _BOOLEAN.sub(described, text)
+    return _SYNONYM.sub(described, text)
 
 
 _BEFORE_A_NAME = re.compile(
@@ -84,6 +86,21 @@ _BEFORE_A_NAME = re.compile(
     r"\s*$",
     re.IGNORECASE,
 )
+
+
+_MAKES_TABLE = re.compile(
+    r"(?:/\*M?!\d*\s*)?create\s+(?:or\s+replace\s+)?table\b"
+    r"(?!.*(?:\bselect\b|\btable\b|\bvalues\s+row\b))"
+    r"(?!(?:\s+if\s+not\s+exists)?\s+\S+\s*\(?\s*like\b)",
+    re.IGNORECASE | re.DOTALL,
+)
+_COMMENT = re.compile(rf"({_QUOTED})|/\*(?!!|M!).*?\*/|(?:--(?=\s)|#)[^\n]*", re.DOTALL)
+
+
+def makes_described_table(text: str) -> bool:
+    """Say whether a statement makes a table by describing all of it: not of a query, not alike."""
+    bare = _COMMENT.sub(lambda found: "x" if found[1] else " ", text).strip()
+    return _MAKES_TABLE.match(bare) is not None
 
 
 def _place(row: CapturedRow) -> tuple[int, int]:
@@ -143,7 +160,7 @@ class Binlog:
         opened = self._stack
         self._own = opened.enter_context(closing(self._database.connect()))
         self._files = opened.enter_context(
-            closing(self._database.connect(client_flag=0, local_infile=False))
+            closing(self._database.connect(client_flag=CLIENT.MULTI_STATEMENTS, local_infile=False))
         )
         self._queries = connect(self.sections.source)
         opened.callback(close, self._queries)
@@ -191,16 +208,62 @@ class Binlog:
             StatementError: the server refuses it.
         """
         try:
-            with self._files.cursor() as cursor:
-                cursor.execute(as_the_server_describes(statement))
-                while cursor.nextset():
-                    pass
+            if self._has_locks or not makes_described_table(statement.text):
+                self._query(as_the_server_describes(statement))
+            else:
+                self._make(statement)
             if statement.first_word in {"lock", "unlock"}:
                 self._has_locks = statement.first_word == "lock"
             elif statement.first_word in {"rename", "alter"} and not self._has_locks:
                 self._sizes = self._counted()
         except pymysql.Error as error:
             raise StatementError(statement, str(error)) from error
+
+    def _query(self, text: str) -> None:
+        with self._files.cursor() as cursor:
+            cursor.execute(text)
+            while cursor.nextset():
+                pass
+
+    def _make(self, statement: Statement) -> None:
+        """Make a table in the words in which its server describes it.
+
+        Debezium reads a table's columns from there where the table was there first, as in
+        production. Of one that is made before its eyes it reads the statement, in which types have
+        names that it doesn't know or takes otherwise, and lengths and character sets may be
+        missing.
+        """
+        before = set(self.tables())
+        self._query("SET SESSION sql_log_bin = 0")
+        try:
+            self._query(statement.text)
+        finally:
+            self._query("SET SESSION sql_log_bin = 1")
+        made = next((one for name, one in self.tables().items() if name not in before), None)
+        if made is None or not self._logged(made):
+            self._query(as_the_server_describes(statement))
+
+    def _logged(self, made: Table) -> bool:
+        """Make a table of which the log knows nothing once more, so that the log does.
+
+        Returns:
+            Whether it is there: the server doesn't take its own words for every default of bytes.
+        """
+        table = _quoted(made.schema, made.name)
+        with closing(self._database.connect(use_unicode=False)) as connection:
+            connection.select_db(made.schema)
+            with connection.cursor() as cursor:
+                cursor.execute("SET SESSION sql_mode = '', foreign_key_checks = 0")
+                cursor.execute(f"SHOW CREATE TABLE {table}")
+                described: bytes = cursor.fetchone()[1]
+                cursor.execute("SET SESSION sql_log_bin = 0")
+                cursor.execute(f"DROP TABLE {table}")
+                cursor.execute("SET SESSION sql_log_bin = 1")
+                try:
+                    cursor.execute(described)
+                except pymysql.Error:
+                    return False
+        return True
 
     def end(self) -> None:
         """Roll back what the file left open, and let go of its locks."""
