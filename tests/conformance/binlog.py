@@ -3,7 +3,7 @@
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from typing import Any, Self
 
 import pymysql
@@ -112,6 +112,7 @@ def _quoted(*names: str) -> str:
     return ".".join("`" + name.replace("`", "``") + "`" for name in names)
 
 
+_KEYS_OFF = re.compile(r"\b(?:dis|en)able\s+keys\b", re.IGNORECASE)
 _COMMITS_FIRST = frozenset({"create", "alter", "drop", "rename", "truncate"})
 
 
@@ -134,6 +135,7 @@ class Binlog:
         self._mark = 0
         self.stops: list[Difference] = []
         self._sizes: Counter[str] = Counter()
+        self._locks = ""
         self._has_locks = False
         server = database.server
         self.sections = sections(
@@ -191,7 +193,13 @@ class Binlog:
         return self._has_locks or bool(status & SERVER_STATUS.SERVER_STATUS_IN_TRANS)
 
     def prepare(self, statement: Statement) -> None:
-        """Commit what the server would commit before the statement."""
+        """Commit what the server would commit before the statement.
+
+        Locks are let go till it has run: nobody can look at a table that is locked.
+        """
+        if self._has_locks and statement.may_change_tables and not _KEYS_OFF.search(statement.text):
+            self._query("UNLOCK TABLES")
+            self._has_locks = False
         temporary = "temporary" in statement.text[:60].lower()
         if (
             self.in_transaction
@@ -214,10 +222,20 @@ class Binlog:
                 self._make(statement)
             if statement.first_word in {"lock", "unlock"}:
                 self._has_locks = statement.first_word == "lock"
-            elif statement.first_word in {"rename", "alter"} and not self._has_locks:
-                self._sizes = self._counted()
+                self._locks = statement.text if self._has_locks else ""
+            elif not self._has_locks:
+                self._take_stock(statement)
         except pymysql.Error as error:
             raise StatementError(statement, str(error)) from error
+
+    def _take_stock(self, statement: Statement) -> None:
+        """Count tables that may have other names now; lock again what was locked before."""
+        if statement.first_word in {"rename", "alter"}:
+            self._sizes = self._counted()
+        if self._locks:
+            with suppress(pymysql.Error):  # what was locked may be gone
+                self._query(self._locks)
+                self._has_locks = True
 
     def _query(self, text: str) -> None:
         with self._files.cursor() as cursor:

@@ -40,7 +40,7 @@ def test_a_file_tells_which_databases_it_makes() -> None:
     [
         ("create table t (id int)", True),
         ("/* why */ CREATE OR REPLACE TABLE `a b` (`select` int, c text default 'like')", True),
-        ("/*!50100 create table t (id int) partition by list (id) (partition a values in (1))*/", True),
+        ("/*! create table t (a int) partition by list (a) (partition p values in (1)) */", True),
         ("create table t (id int) -- as select", True),
         ("create table t as select 1", False),
         ("create table t (id int) select 1 as id", False),
