@@ -26,6 +26,7 @@ from cdc_sms.sources.binlog.replica import chosen_id, dump, register
 from cdc_sms.sources.binlog.stream import Stream, Watched
 from conformance.compare import Difference
 from conformance.database import StatementError, Table, sections
+from conformance.keys import Indexes, Keys
 from conformance.site import CAUGHT_UP_S, MARKER
 from conformance.statements import Statement, without_comments
 
@@ -135,6 +136,8 @@ class Binlog:
         self._mark = 0
         self.stops: list[Difference] = []
         self._sizes: Counter[str] = Counter()
+        self._keys = Keys()
+        self._named: set[str] = set()
         self._locks = ""
         self._has_locks = False
         server = database.server
@@ -229,7 +232,9 @@ class Binlog:
             raise StatementError(statement, str(error)) from error
 
     def _take_stock(self, statement: Statement) -> None:
-        """Count tables that may have other names now; lock again what was locked before."""
+        """See what a statement made of the tables; lock again what was locked before."""
+        if statement.may_change_tables:
+            self._note_keys(statement)
         if statement.first_word in {"rename", "alter"}:
             self._sizes = self._counted()
         if self._locks:
@@ -252,6 +257,12 @@ class Binlog:
         missing.
         """
         before = set(self.tables())
+        with self._files.cursor() as cursor:
+            cursor.execute("SELECT @@SESSION.sql_log_bin")
+            is_logged = cursor.fetchone() == (1,)
+        if not is_logged:
+            self._query(statement.text)
+            return
         self._query("SET SESSION sql_log_bin = 0")
         try:
             self._query(statement.text)
@@ -357,21 +368,37 @@ class Binlog:
         Our reader asks for one: a table without any is read by its first column, and its
         records lose their key.
         """
+        key = self._keys.of(f"{table.schema}.{table.name}")
+        if key is None:
+            key = self._indexes(table).first
         found = servers.dictionary(self._queries, table.schema, table.name)
         assert found is not None
-        if found.key:
-            return found.key, True
-        unique: dict[str, list[str]] = {}
-        nullable = set()
+        columns = [column.name for column in found.columns]
+        key = tuple(name for name in key if name in columns)
+        return (key, True) if key else ((columns[0],), False)
+
+    def _indexes(self, table: Table) -> Indexes:
+        indexes: dict[str, list[str]] = {}
+        others = set()
         for _, is_not_unique, index, _, column, _, _, _, _, null, *_ in self._execute(
             f"SHOW INDEX FROM {_quoted(table.schema, table.name)}"
         ):
-            if not is_not_unique:
-                unique.setdefault(index, []).append(column)
-                if null:
-                    nullable.add(index)
-        first = next((unique[index] for index in unique if index not in nullable), None)
-        return (tuple(first), True) if first else ((found.columns[0].name,), False)
+            indexes.setdefault(index, []).append(column)
+            if is_not_unique or null or column is None:  # of an expression
+                others.add(index)
+        found = {name: tuple(columns) for name, columns in indexes.items() if name not in others}
+        return Indexes(found.pop("PRIMARY", ()), found)
+
+    def _note_keys(self, statement: Statement) -> None:
+        text = without_comments(statement.text)
+        tables = self.tables()
+        for name in self._named - tables.keys():
+            self._keys.forget(name)
+        for name, table in tables.items():
+            is_new = name not in self._named
+            if is_new or table.name.replace("`", "``").lower() in text.lower():
+                self._keys.note(name, self._indexes(table), text)
+        self._named = set(tables)
 
     def _rows(
         self, table: Table, key: tuple[str, ...], begin: BinlogPosition, end: BinlogPosition
