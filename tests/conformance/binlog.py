@@ -269,14 +269,15 @@ class Binlog:
         finally:
             self._query("SET SESSION sql_log_bin = 1")
         made = next((one for name, one in self.tables().items() if name not in before), None)
-        if made is None or not self._logged(made):
+        if made is None or not self._logged(made, statement.text):
             self._query(as_the_server_describes(statement))
 
-    def _logged(self, made: Table) -> bool:
+    def _logged(self, made: Table, text: str) -> bool:
         """Make a table of which the log knows nothing once more, so that the log does.
 
         Returns:
-            Whether it is there: the server doesn't take its own words for every default of bytes.
+            Whether it is there: the server doesn't take its own words for every default of bytes,
+            and has a question mark for each character beyond 16 bits.
         """
         table = _quoted(made.schema, made.name)
         with closing(self._database.connect(use_unicode=False)) as connection:
@@ -288,6 +289,8 @@ class Binlog:
                 cursor.execute("SET SESSION sql_log_bin = 0")
                 cursor.execute(f"DROP TABLE {table}")
                 cursor.execute("SET SESSION sql_log_bin = 1")
+                if described.count(b"?") > text.count("?"):
+                    return False
                 try:
                     cursor.execute(described)
                 except pymysql.Error:
