@@ -707,7 +707,7 @@ class Stream:
         self._mapped[table_id] = images
 
     def _describe(self, content: bytes, place: int) -> Images:
-        found = parse(content)
+        found = parse(content, mariadb=self._mariadb)
         try:
             table = self._table or self._look_up(place, certainly=not found.says_names)
             try:
