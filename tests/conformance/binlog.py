@@ -390,7 +390,7 @@ class Binlog:
             if is_not_unique or null or column is None:  # of an expression
                 others.add(index)
         found = {name: tuple(columns) for name, columns in indexes.items() if name not in others}
-        return Indexes(found.pop("PRIMARY", ()), found)
+        return Indexes(found.pop("PRIMARY", ()), found, frozenset(others))
 
     def _note_keys(self, statement: Statement) -> None:
         text = without_comments(statement.text)

@@ -21,10 +21,12 @@ class Indexes:
     Attributes:
         primary: the primary key's columns; empty where there is none.
         unique: the columns of each other one by its name, in the definition's order.
+        others: the names of all indexes that don't tell rows apart.
     """
 
     primary: tuple[str, ...]
     unique: Mapping[str, tuple[str, ...]]
+    others: frozenset[str] = frozenset()
 
     @property
     def first(self) -> tuple[str, ...]:
@@ -73,12 +75,7 @@ def _changed(key: tuple[str, ...], before: Indexes, now: Indexes) -> tuple[str, 
     if now.primary:
         return now.primary
     if key and not before.primary:
-        return next(
-            (now.unique[n] for n, old in before.unique.items() if _same(n, old, key, now)), key
-        )
-    return next((columns for name, columns in now.unique.items() if name not in before.unique), ())
-
-
-def _same(name: str, old: tuple[str, ...], key: tuple[str, ...], now: Indexes) -> bool:
-    """Say whether the key is that index's, whose columns may have other names now."""
-    return old == key and name in now.unique
+        kept = (now.unique[n] for n, old in before.unique.items() if old == key and n in now.unique)
+        return next(kept, key)  # its columns may have other names
+    added = now.unique.keys() - before.unique.keys() - before.others
+    return next((columns for name, columns in now.unique.items() if name in added), ())

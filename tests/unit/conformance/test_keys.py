@@ -29,6 +29,12 @@ def test_an_index_that_a_change_adds_becomes_the_key_where_there_is_none() -> No
     assert noted(MADE_WITH, (both, "alter table t add unique t (b)")) == ("a",)
 
 
+def test_an_index_whose_column_may_no_more_be_null_is_not_looked_at_again() -> None:
+    nullable = (Indexes((), {}, frozenset({"u"})), "create table t …")
+
+    assert noted(nullable, (OF_A, "alter table t modify a int not null")) == ()
+
+
 def test_an_index_of_its_own_statement_counts_from_the_next_change_on() -> None:
     created = (OF_A, "CREATE UNIQUE INDEX u ON t (a)")
 
