@@ -194,6 +194,7 @@ class _MySql:
     """The mysql client's rules: DELIMITER lines, backslashes in quotes, comments that are code."""
 
     _DELIMITER = re.compile(r"delimiter[ \t]+(\S+)[^\n]*", re.IGNORECASE)
+    _USE = re.compile(r"use[ \t]+\S+[ \t]*$", re.IGNORECASE | re.MULTILINE)
     _DASHES = re.compile(r"--(?=\s|$)")
     _MODE = re.compile(r"(?:/\*M?!\d*\s*)?set\b.*\bsql_mode\s*:?=(.*)", re.IGNORECASE | re.DOTALL)
     _VERTICAL = re.compile(r"\\[gG]")
@@ -209,6 +210,9 @@ class _MySql:
             if not begun and (given := self._DELIMITER.match(text, at)):
                 delimiter = given[1]
                 at = start = given.end()
+            elif not begun and (used := self._USE.match(text, at)) and delimiter not in used[0]:
+                yield at, used.end(), None  # a line of the client's own needs no end
+                at = start = used.end()
             elif text.startswith(delimiter, at) or self._VERTICAL.match(text, at):
                 yield start, at, None
                 if mode := self._MODE.match(without_comments(text[start:at])):

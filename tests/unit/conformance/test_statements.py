@@ -44,6 +44,11 @@ def test_postgres_statements_end_where_psql_ends_them(text: str, expected: list[
         pytest.param("/*! a; b */; c", ["/*! a; b */", "c"], id="a comment that is code"),
         pytest.param("delimiter //\na; b//\ndelimiter ;\nc;", ["a; b", "c"], id="DELIMITER"),
         pytest.param("DELIMITER $$\nbegin a; end$$\n", ["begin a; end"], id="another DELIMITER"),
+        pytest.param(
+            "use d\na;use e; b;\nUSE `f`\nc",
+            ["use d", "a", "use e", "b", "USE `f`", "c"],
+            id="USE without an end",
+        ),
         pytest.param(r"a\G b\g c", ["a", "b", "c"], id="other ends"),
         pytest.param(
             r"set sql_mode = 'NO_BACKSLASH_ESCAPES'; a '\'; set sql_mode = default; a '\';'",
