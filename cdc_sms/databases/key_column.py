@@ -4,6 +4,7 @@ By SQLAlchemy's reflection of the business table; a dialect's own types come fir
 more than the general ones.
 """
 
+import re
 from typing import Any
 
 from sqlalchemy import Column, Dialect, String, types
@@ -13,6 +14,9 @@ from cdc_sms.model.encodings import ColumnKind, KeyColumn
 
 _SQL_SERVERS_DIGITS = 7
 _DATETIMES_DIGITS = 3  # SQL Server's DATETIME, the only one that is reflected without a precision
+
+_CHANGED = re.compile(r"[,\\\0\n\r]")
+"""What Debezium writes otherwise than it is in a word of MySQL's ENUM: no row has such a key."""
 
 
 class Bits(types.TypeDecorator[int]):
@@ -70,6 +74,8 @@ def _of_mysql(name: str, type_: types.TypeEngine[Any]) -> KeyColumn | None:
             return KeyColumn(name, kind, precision=digits, has_zero_dates=True)
         case mysql.TIME():
             return KeyColumn(name, ColumnKind.TIME, precision=type_.fsp or 0, number_unit="us")
+        case mysql.ENUM() if any(_CHANGED.search(word) for word in type_.enums):
+            return KeyColumn(name, ColumnKind.OTHER)
         case mysql.INET4() | mysql.INET6():
             return KeyColumn(name, ColumnKind.TEXT)
         case _:

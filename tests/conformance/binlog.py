@@ -3,11 +3,11 @@
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from typing import Any, Self
 
 import pymysql
-from pymysql.constants import SERVER_STATUS
+from pymysql.constants import CLIENT, SERVER_STATUS
 from sqlalchemy import Engine
 from support.fixtures.binlog_databases import BinlogDatabase
 
@@ -26,13 +26,14 @@ from cdc_sms.sources.binlog.replica import chosen_id, dump, register
 from cdc_sms.sources.binlog.stream import Stream, Watched
 from conformance.compare import Difference
 from conformance.database import StatementError, Table, sections
+from conformance.keys import Indexes, Keys
 from conformance.site import CAUGHT_UP_S, MARKER
 from conformance.statements import Statement, without_comments
 
 # Plain queries, put together here: MariaDB 11.8 crashes over a correlated subquery on its schema.
 _TABLES = """
 SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES
-WHERE TABLE_SCHEMA IN %s AND TABLE_TYPE = 'BASE TABLE'
+WHERE TABLE_SCHEMA IN %s AND TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED')
 """
 _KEYS = """
 SELECT TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME FROM information_schema.KEY_COLUMN_USAGE
@@ -55,28 +56,30 @@ def databases_of(statements: Iterable[Statement]) -> list[str]:
     return [one[1].strip("`").replace("``", "`") for one in found if one]
 
 
-_BOOLEAN = re.compile(
-    r"""'(?:[^'\\\\]|\\\\.|'')*'|"(?:[^"\\\\]|\\\\.)*"|`[^`]*`|\b(?P<word>bool(?:ean)?)\b""",
-    re.IGNORECASE | re.DOTALL,
+_QUOTED = r"""'(?:[^'\\]|\\.|'')*'|"(?:[^"\\]|\\.|"")*"|`(?:[^`]|``)*`"""
+_SYNONYM = re.compile(
+    rf"{_QUOTED}|\b(?:(?P<bool>bool(?:ean)?)|(?P<float>float4))\b", re.IGNORECASE | re.DOTALL
 )
 
 
 def as_the_server_describes(statement: Statement) -> str:
-    """Return a statement with BOOL and BOOLEAN of its columns written as what they are.
+    """Return a statement with BOOL, BOOLEAN and FLOAT4 of its columns written as what they are.
 
-    Both are words for TINYINT(1), and the server itself never says them again. Debezium has a
-    table's columns from the server where the table was there first, as in production; of a table
-    that is made before its eyes it reads the statement, and takes the word for a type.
+    They are words for TINYINT(1) and FLOAT, and the server itself never says them again. Debezium
+    has a table's columns from the server where the table was there first, as in production; of what
+    is made before its eyes it reads the statement, and takes the word for a type.
     """
     text = statement.text
     if statement.first_word not in {"create", "alter"}:
         return text
 
     def described(found: re.Match[str]) -> str:
-        is_name = found["word"] is None or _BEFORE_A_NAME.search(text[: found.start()][-40:])
-        return found[0] if is_name else "tinyint(1)"
+        word = found.lastgroup
+        if word is None or _BEFORE_A_NAME.search(text[: found.start()][-40:]):
+            return found[0]
+        return "tinyint(1)" if word == "bool" else "float"
 
-    return _BOOLEAN.sub(described, text)
+    return _SYNONYM.sub(described, text)
 
 
 _BEFORE_A_NAME = re.compile(
@@ -84,6 +87,21 @@ _BEFORE_A_NAME = re.compile(
     r"\s*$",
     re.IGNORECASE,
 )
+
+
+_MAKES_TABLE = re.compile(
+    r"(?:/\*M?!\d*\s*)?create\s+(?:or\s+replace\s+)?table\b"
+    r"(?!.*(?:\bselect\b|\btable\b|\bvalues\s+row\b))"
+    r"(?!(?:\s+if\s+not\s+exists)?\s+\S+\s*\(?\s*like\b)",
+    re.IGNORECASE | re.DOTALL,
+)
+_COMMENT = re.compile(rf"({_QUOTED})|/\*(?!!|M!).*?\*/|(?:--(?=\s)|#)[^\n]*", re.DOTALL)
+
+
+def makes_described_table(text: str) -> bool:
+    """Say whether a statement makes a table by describing all of it: not of a query, not alike."""
+    bare = _COMMENT.sub(lambda found: "x" if found[1] else " ", text).strip()
+    return _MAKES_TABLE.match(bare) is not None
 
 
 def _place(row: CapturedRow) -> tuple[int, int]:
@@ -95,6 +113,7 @@ def _quoted(*names: str) -> str:
     return ".".join("`" + name.replace("`", "``") + "`" for name in names)
 
 
+_KEYS_OFF = re.compile(r"\b(?:dis|en)able\s+keys\b", re.IGNORECASE)
 _COMMITS_FIRST = frozenset({"create", "alter", "drop", "rename", "truncate"})
 
 
@@ -117,6 +136,9 @@ class Binlog:
         self._mark = 0
         self.stops: list[Difference] = []
         self._sizes: Counter[str] = Counter()
+        self._keys = Keys()
+        self._named: set[str] = set()
+        self._locks = ""
         self._has_locks = False
         server = database.server
         self.sections = sections(
@@ -143,7 +165,7 @@ class Binlog:
         opened = self._stack
         self._own = opened.enter_context(closing(self._database.connect()))
         self._files = opened.enter_context(
-            closing(self._database.connect(client_flag=0, local_infile=False))
+            closing(self._database.connect(client_flag=CLIENT.MULTI_STATEMENTS, local_infile=False))
         )
         self._queries = connect(self.sections.source)
         opened.callback(close, self._queries)
@@ -174,7 +196,13 @@ class Binlog:
         return self._has_locks or bool(status & SERVER_STATUS.SERVER_STATUS_IN_TRANS)
 
     def prepare(self, statement: Statement) -> None:
-        """Commit what the server would commit before the statement."""
+        """Commit what the server would commit before the statement.
+
+        Locks are let go till it has run: nobody can look at a table that is locked.
+        """
+        if self._has_locks and statement.may_change_tables and not _KEYS_OFF.search(statement.text):
+            self._query("UNLOCK TABLES")
+            self._has_locks = False
         temporary = "temporary" in statement.text[:60].lower()
         if (
             self.in_transaction
@@ -191,16 +219,83 @@ class Binlog:
             StatementError: the server refuses it.
         """
         try:
-            with self._files.cursor() as cursor:
-                cursor.execute(as_the_server_describes(statement))
-                while cursor.nextset():
-                    pass
+            if self._has_locks or not makes_described_table(statement.text):
+                self._query(as_the_server_describes(statement))
+            else:
+                self._make(statement)
             if statement.first_word in {"lock", "unlock"}:
                 self._has_locks = statement.first_word == "lock"
-            elif statement.first_word in {"rename", "alter"} and not self._has_locks:
-                self._sizes = self._counted()
+                self._locks = statement.text if self._has_locks else ""
+            elif not self._has_locks:
+                self._take_stock(statement)
         except pymysql.Error as error:
             raise StatementError(statement, str(error)) from error
+
+    def _take_stock(self, statement: Statement) -> None:
+        """See what a statement made of the tables; lock again what was locked before."""
+        if statement.may_change_tables:
+            self._note_keys(statement)
+        if statement.first_word in {"rename", "alter"}:
+            self._sizes = self._counted()
+        if self._locks:
+            with suppress(pymysql.Error):  # what was locked may be gone
+                self._query(self._locks)
+                self._has_locks = True
+
+    def _query(self, text: str) -> None:
+        with self._files.cursor() as cursor:
+            cursor.execute(text)
+            while cursor.nextset():
+                pass
+
+    def _make(self, statement: Statement) -> None:
+        """Make a table in the words in which its server describes it.
+
+        Debezium reads a table's columns from there where the table was there first, as in
+        production. Of one that is made before its eyes it reads the statement, in which types have
+        names that it doesn't know or takes otherwise, and lengths and character sets may be
+        missing.
+        """
+        before = set(self.tables())
+        with self._files.cursor() as cursor:
+            cursor.execute("SELECT @@SESSION.sql_log_bin")
+            is_logged = cursor.fetchone() == (1,)
+        if not is_logged:
+            self._query(statement.text)
+            return
+        self._query("SET SESSION sql_log_bin = 0")
+        try:
+            self._query(statement.text)
+        finally:
+            self._query("SET SESSION sql_log_bin = 1")
+        made = next((one for name, one in self.tables().items() if name not in before), None)
+        if made is None or not self._logged(made, statement.text):
+            self._query(as_the_server_describes(statement))
+
+    def _logged(self, made: Table, text: str) -> bool:
+        """Make a table of which the log knows nothing once more, so that the log does.
+
+        Returns:
+            Whether it is there: the server doesn't take its own words for every default of bytes,
+            and has a question mark for each character beyond 16 bits.
+        """
+        table = _quoted(made.schema, made.name)
+        with closing(self._database.connect(use_unicode=False)) as connection:
+            connection.select_db(made.schema)
+            with connection.cursor() as cursor:
+                cursor.execute("SET SESSION sql_mode = '', foreign_key_checks = 0")
+                cursor.execute(f"SHOW CREATE TABLE {table}")
+                described: bytes = cursor.fetchone()[1]
+                cursor.execute("SET SESSION sql_log_bin = 0")
+                cursor.execute(f"DROP TABLE {table}")
+                cursor.execute("SET SESSION sql_log_bin = 1")
+                if described.count(b"?") > text.count("?"):
+                    return False
+                try:
+                    cursor.execute(described)
+                except pymysql.Error:
+                    return False
+        return True
 
     def end(self) -> None:
         """Roll back what the file left open, and let go of its locks."""
@@ -276,21 +371,37 @@ class Binlog:
         Our reader asks for one: a table without any is read by its first column, and its
         records lose their key.
         """
+        key = self._keys.of(f"{table.schema}.{table.name}")
+        if key is None:
+            key = self._indexes(table).first
         found = servers.dictionary(self._queries, table.schema, table.name)
         assert found is not None
-        if found.key:
-            return found.key, True
-        unique: dict[str, list[str]] = {}
-        nullable = set()
+        columns = [column.name for column in found.columns]
+        key = tuple(name for name in key if name in columns)
+        return (key, True) if key else ((columns[0],), False)
+
+    def _indexes(self, table: Table) -> Indexes:
+        indexes: dict[str, list[str]] = {}
+        others = set()
         for _, is_not_unique, index, _, column, _, _, _, _, null, *_ in self._execute(
             f"SHOW INDEX FROM {_quoted(table.schema, table.name)}"
         ):
-            if not is_not_unique:
-                unique.setdefault(index, []).append(column)
-                if null:
-                    nullable.add(index)
-        first = next((unique[index] for index in unique if index not in nullable), None)
-        return (tuple(first), True) if first else ((found.columns[0].name,), False)
+            indexes.setdefault(index, []).append(column)
+            if is_not_unique or null or column is None:  # of an expression
+                others.add(index)
+        found = {name: tuple(columns) for name, columns in indexes.items() if name not in others}
+        return Indexes(found.pop("PRIMARY", ()), found, frozenset(others))
+
+    def _note_keys(self, statement: Statement) -> None:
+        text = without_comments(statement.text)
+        tables = self.tables()
+        for name in self._named - tables.keys():
+            self._keys.forget(name)
+        for name, table in tables.items():
+            is_new = name not in self._named
+            if is_new or table.name.replace("`", "``").lower() in text.lower():
+                self._keys.note(name, self._indexes(table), text)
+        self._named = set(tables)
 
     def _rows(
         self, table: Table, key: tuple[str, ...], begin: BinlogPosition, end: BinlogPosition

@@ -56,7 +56,7 @@ def look_up(
     """
     try:
         business = _business_table(engine, table, key)
-        if any(column.kind in REFUSED_KINDS for column in business.key_columns):
+        if business is None or any(c.kind in REFUSED_KINDS for c in business.key_columns):
             return Looked(0, len(records), [])
         keys, refused = _decoded(table, business, records)
         found = _selected(engine, business, list({*keys.values()}))
@@ -72,12 +72,19 @@ def look_up(
     return Looked(len(keys) - len(lost), refused, differences)
 
 
-def _business_table(engine: Engine, table: tuple[str, str], key: Sequence[str]) -> BusinessTable:
-    """Return the table as deliver has it, with its key alone: that is recipient and text too."""
+def _business_table(
+    engine: Engine, table: tuple[str, str], key: Sequence[str]
+) -> BusinessTable | None:
+    """Return the table as deliver has it, with its key alone: that is recipient and text too.
+
+    None: deliver doesn't find a column of that name; of MySQL's none that has a backtick in it.
+    """
     schema, name = table
     with engine.connect() as connection:
         described = {c["name"]: c for c in inspect(connection).get_columns(name, schema=schema)}
         has_zero_dates = dialect_of(connection).has_zero_dates
+    if not described.keys() >= {*key}:
+        return None
     columns = [Column(column, plain(described[column]["type"])) for column in key]
     mapped = ColumnSettings.model_construct(key=tuple(key), recipient=key[0], text=key[0])
     settings = TableSettings.model_construct(

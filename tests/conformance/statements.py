@@ -9,7 +9,7 @@ _ROWS = frozenset(
         "insert", "update", "delete", "merge", "replace", "copy", "load", "select", "with",
         "values", "table", "begin", "start", "commit", "end", "rollback", "abort", "savepoint",
         "release", "set", "reset", "show", "explain", "declare", "fetch", "move", "close",
-        "lock", "unlock", "listen", "notify", "use", "xa", "prepare", "execute", "deallocate",
+        "lock", "unlock", "listen", "notify", "use", "xa", "prepare", "deallocate",
     )
 )  # fmt: skip
 """What a statement may begin with that makes and changes no table."""
@@ -48,8 +48,15 @@ class Statement:
         return found[1].lower() if found else ""
 
     @property
+    def _is_block(self) -> bool:
+        """Say whether it is a block of MariaDB's, which may do anything."""
+        return bool(re.match(r"begin\s+not\s+atomic\b", without_comments(self.text), re.IGNORECASE))
+
+    @property
     def may_write(self) -> bool:
         """Say whether it may write rows, or commit some."""
+        if self._is_block or (self.first_word == "set" and "(" in self.text):  # of a function
+            return True
         if self.first_word in {"create", "alter"}:
             return bool(re.search(r"\b(?:as|select|table)\b", self.text, re.IGNORECASE))
         return self.first_word not in _QUIET
@@ -59,11 +66,15 @@ class Statement:
         """Say whether it may delete rows, or change their keys."""
         if self.first_word == "insert":
             return bool(re.search(r"\bon\s+(?:conflict|duplicate)\b", self.text, re.IGNORECASE))
+        if self._is_block:
+            return True
         return self.first_word not in _QUIET | {"copy", "create", "alter", "commit", "end", "load"}
 
     @property
     def may_change_tables(self) -> bool:
         """Say whether it may make, change or drop a table."""
+        if self._is_block:
+            return True
         return self.first_word not in _ROWS or bool(
             re.search(r"\binto\b", self.text, re.IGNORECASE)
             and self.first_word in {"select", "with"}
@@ -183,7 +194,10 @@ class _MySql:
     """The mysql client's rules: DELIMITER lines, backslashes in quotes, comments that are code."""
 
     _DELIMITER = re.compile(r"delimiter[ \t]+(\S+)[^\n]*", re.IGNORECASE)
+    _USE = re.compile(r"use[ \t]+\S+[ \t]*$", re.IGNORECASE | re.MULTILINE)
     _DASHES = re.compile(r"--(?=\s|$)")
+    _MODE = re.compile(r"(?:/\*M?!\d*\s*)?set\b.*\bsql_mode\s*:?=(.*)", re.IGNORECASE | re.DOTALL)
+    _VERTICAL = re.compile(r"\\[gG]")
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -191,16 +205,23 @@ class _MySql:
     def pieces(self) -> Iterator[Piece]:
         text, at, start, delimiter = self._text, 0, 0, ";"
         begun = False  # whether anything but space and comments was met
+        has_escapes = True
         while at < len(text):
             if not begun and (given := self._DELIMITER.match(text, at)):
                 delimiter = given[1]
                 at = start = given.end()
-            elif text.startswith(delimiter, at):
+            elif not begun and (used := self._USE.match(text, at)) and delimiter not in used[0]:
+                yield at, used.end(), None  # a line of the client's own needs no end
+                at = start = used.end()
+            elif text.startswith(delimiter, at) or self._VERTICAL.match(text, at):
                 yield start, at, None
-                at = start = at + len(delimiter)
+                if mode := self._MODE.match(without_comments(text[start:at])):
+                    has_escapes = "no_backslash_escapes" not in mode[1].lower()
+                at = start = at + (2 if text[at] == "\\" else len(delimiter))
                 begun = False
             elif text[at] in "'\"`":
-                at, begun = _quote_end(text, at, backslashes=text[at] != "`"), True
+                backslashes = has_escapes and text[at] != "`"
+                at, begun = _quote_end(text, at, backslashes=backslashes), True
             elif text[at] == "#" or self._DASHES.match(text, at):
                 at = _line_end(text, at)
             elif text.startswith("/*", at):

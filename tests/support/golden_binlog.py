@@ -59,7 +59,7 @@ def tables(version: str) -> Mapping[str, Table]:
         event = bytes.fromhex(line)
         if event[4] == TABLE_MAP:
             name = _table_name(event)
-            found.setdefault(name, _table(event, described[name]))
+            found.setdefault(name, _table(event, described[name], is_mariadb=is_mariadb))
         else:
             found[name].rows += _rows(event, found[name].columns, is_mariadb=is_mariadb)
     for one in _lines(DATA / "debezium" / f"{version}.jsonl"):
@@ -104,11 +104,11 @@ def _lines(path: Path) -> Iterator[Mapping[str, Any]]:
         yield from map(json.loads, file)
 
 
-def _table(event: bytes, described: Sequence[Mapping[str, Any]]) -> Table:
+def _table(event: bytes, described: Sequence[Mapping[str, Any]], *, is_mariadb: bool) -> Table:
     begin = HEADER_BYTES + 8
     for _name in range(2):
         begin += event[begin] + 2
-    found = table_map.parse(event[begin:])
+    found = table_map.parse(event[begin:], mariadb=is_mariadb)
     columns = [
         _column(one, type_code, metadata)
         for one, type_code, metadata in zip(described, found.types, found.metadata, strict=True)

@@ -611,10 +611,8 @@ class Stream:
                 self._is_open = True
                 self._thread = _U32.pack(query.thread)
                 return
-            case Meaning.XA_BEGINS:
-                self._is_open = True
-                self._thread = _U32.pack(query.thread)
-                self._is_held = True
+            case Meaning.XA_BEGINS:  # of its thread Debezium says nothing
+                self._is_open = self._is_held = True
                 return
             case Meaning.WRITES_TABLE:
                 self._lose(
@@ -709,7 +707,7 @@ class Stream:
         self._mapped[table_id] = images
 
     def _describe(self, content: bytes, place: int) -> Images:
-        found = parse(content)
+        found = parse(content, mariadb=self._mariadb)
         try:
             table = self._table or self._look_up(place, certainly=not found.says_names)
             try:

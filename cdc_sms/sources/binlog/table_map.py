@@ -91,11 +91,14 @@ class TableMap:
         collations: the number of each textual column's collation, by column.
         words: of each ENUM and SET, by column, as bytes.
         key: the primary key's columns, as numbers; empty where it doesn't say.
+        mariadb: whether the server is MariaDB, to which a geometry is text of the character set
+            ``binary``.
     """
 
     types: bytes
     metadata: list[int]
     real_types: list[int]
+    mariadb: bool = False
     nullable: list[bool] = field(default_factory=list[bool])
     names: list[str] = field(default_factory=list[str])
     unsigned: list[bool] = field(default_factory=list[bool])
@@ -119,11 +122,12 @@ def signature(schema: str, table: str) -> bytes:
     return b"".join(bytes([len(name)]) + name + b"\0" for name in names)
 
 
-def parse(content: bytes) -> TableMap:
+def parse(content: bytes, *, mariadb: bool) -> TableMap:
     """Read the event behind the table's names.
 
     Args:
         content: from the number of columns to where the event's content ends.
+        mariadb: whether the server is MariaDB.
 
     Raises:
         ValueError: it describes other columns than it has.
@@ -138,7 +142,7 @@ def parse(content: bytes) -> TableMap:
         else kind
         for kind, value in zip(types, metadata, strict=True)
     ]
-    found = TableMap(types, metadata, real_types)
+    found = TableMap(types, metadata, real_types, mariadb)
     at += size
     nulls = int.from_bytes(content[at : at + (count + 7) // 8], "little")
     found.nullable = [bool(nulls >> number & 1) for number in range(count)]
@@ -171,6 +175,8 @@ def _metadata(types: bytes, raw: bytes) -> list[int]:
 
 
 def _columns(found: TableMap, kinds: frozenset[int]) -> list[int]:
+    if found.mariadb and kinds is _TEXTUAL:
+        kinds |= {FIELD_TYPE.GEOMETRY}
     return [number for number, kind in enumerate(found.real_types) if kind in kinds]
 
 

@@ -242,3 +242,61 @@ create table in_myisam (id int primary key, note varchar(20)) engine = myisam;
 insert into in_myisam values (1, 'a'), (2, 'b');
 create temporary table gone (id int primary key);
 insert into gone values (1);
+
+-- What the server describes otherwise than it is written: Debezium has it from the server.
+create table described (
+    id int primary key, c_float4 float4, c_bytes char(3) byte, c_binary binary, c_unicode char(5) unicode, c_ascii varchar(5) ascii, c_charset varchar(5) character set binary, c_text text character set binary,
+    c_long long varchar, c_enum enum('tab\tx', 'nl\nx', 'c''d', 'e\\f', 'g,h'), c_set set('tab\tx', 'e\\f')
+) character set utf8mb4;
+insert into described values
+(1, 0.1, 'j', x'00', 'ż', 'a', x'00ff', x'ff', 'ż', 1, 3), (2, 1e7, x'ff00ff', '', '', '', '', '', '', 'nl\nx', ''), (3, null, null, ' ', null, null, null, null, null, 'c''d', 1), (4, 1.5, '', x'ff', '', '', '', '', '', 'e\\f', 2), (5, 1.5, '', 'a', '', '', '', '', '', 'g,h', 0);
+create table of_bytes (id int primary key, a varchar(10), e enum('a', 'b')) character set binary;
+insert into of_bytes values (1, x'00ff', 'a'), (2, 'abc', 'b');
+create table every_bit (id int primary key, b2 bit(2), b7 bit(7), b15 bit(15), b16 bit(16), b17 bit(17), b31 bit(31), b32 bit(32), b33 bit(33), b63 bit(63));
+insert into every_bit values (1, 3, 127, 32767, 65535, 131071, 2147483647, 4294967295, 8589934591, 9223372036854775807), (2, 1, 1, 1, 1, 1, 1, 1, 1, 1), (3, 2, 64, 16384, 32768, 65536, 1073741824, 2147483648, 4294967296, 4611686018427387904);
+
+-- Keys that Debezium takes of an index, while indexes come and go.
+create table index_keys (a int not null, b int);
+create unique index z on index_keys (a);
+insert into index_keys values (1, 2);
+alter table index_keys add unique index y (b);
+insert into index_keys values (2, 3);
+alter table index_keys drop index z;
+insert into index_keys values (2, 4);
+create table lost_keys (a int not null, b int not null, unique z (a));
+insert into lost_keys values (1, 1);
+alter table lost_keys add primary key (b);
+insert into lost_keys values (2, 2);
+alter table lost_keys drop primary key;
+insert into lost_keys values (3, 3);
+alter table lost_keys drop key z, add unique (b);
+insert into lost_keys values (4, 4);
+create table word_keys (a enum('x', 'it''s', 'ü', 'y,z') character set utf8mb4 primary key);
+insert into word_keys values ('x'), ('it''s'), ('ü'), ('y,z');
+create table prefix_keys (a varchar(100) character set utf8mb4, b blob, primary key (a(10), b(5)));
+insert into prefix_keys values ('abcdefghijklmnop', x'000102030405'), ('ż😀', '');
+
+-- A file as its client reads it.
+lock tables lost_keys write;
+insert into lost_keys values (5, 5);
+alter table lost_keys add c int;
+insert into lost_keys values (6, 6, 6);
+unlock tables;
+set session sql_mode = 'NO_BACKSLASH_ESCAPES';
+insert into movements values (600, 'a backslash \');
+set session sql_mode = 'ANSI_QUOTES';
+create table "in quotes" ("id x" int primary key, "w""q" varchar(10) default 'd');
+insert into "in quotes" ("id x") values (1);
+set session sql_mode = 'STRICT_TRANS_TABLES,NO_ENGINE_SUBSTITUTION';
+set @change = 'alter table "in quotes" add b int';
+set @change = replace(@change, '"', '`');
+prepare changes from @change;
+execute changes;
+insert into `in quotes` values (2, 'x', 3);
+insert into movements values (601, 'it\'s; ended otherwise')\G
+delimiter //
+create function noted(n int) returns int deterministic modifies sql data begin insert into movements values (n, 'of a function'); return n; end//
+delimiter ;
+set @noted = noted(602);
+alter table movements add more int default 7;
+insert into movements (id) values (603);

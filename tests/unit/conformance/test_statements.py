@@ -44,6 +44,22 @@ def test_postgres_statements_end_where_psql_ends_them(text: str, expected: list[
         pytest.param("/*! a; b */; c", ["/*! a; b */", "c"], id="a comment that is code"),
         pytest.param("delimiter //\na; b//\ndelimiter ;\nc;", ["a; b", "c"], id="DELIMITER"),
         pytest.param("DELIMITER $$\nbegin a; end$$\n", ["begin a; end"], id="another DELIMITER"),
+        pytest.param(
+            "use d\na;use e; b;\nUSE `f`\nc",
+            ["use d", "a", "use e", "b", "USE `f`", "c"],
+            id="USE without an end",
+        ),
+        pytest.param(r"a\G b\g c", ["a", "b", "c"], id="other ends"),
+        pytest.param(
+            r"set sql_mode = 'NO_BACKSLASH_ESCAPES'; a '\'; set sql_mode = default; a '\';'",
+            [
+                "set sql_mode = 'NO_BACKSLASH_ESCAPES'",
+                r"a '\'",
+                "set sql_mode = default",
+                r"a '\';'",
+            ],
+            id="quotes in which a backslash means itself",
+        ),
     ],
 )
 def test_mysql_statements_end_where_its_client_ends_them(text: str, expected: list[str]) -> None:
@@ -76,6 +92,10 @@ def test_a_statement_knows_its_number_and_line() -> None:
         pytest.param("select 1 into t", True, True, True, id="a select that makes a table"),
         pytest.param("do $$ $$", True, True, True, id="a block, which may do anything"),
         pytest.param("set a = 1", False, False, False, id="a setting"),
+        pytest.param("set @a = f(1)", True, False, False, id="a setting that a function makes"),
+        pytest.param("begin not atomic insert into t values (1); end", True, True, True,
+                     id="a block of MariaDB's"),
+        pytest.param("execute s", True, True, True, id="a statement that was prepared"),
         pytest.param("/*!40000 ALTER TABLE t ENABLE KEYS */", True, True, False,
                      id="a comment that is code"),
     ],
