@@ -18,8 +18,8 @@ from cdc_sms.model.clock import SystemClock
 from cdc_sms.runtime.capture import build_source_block
 from cdc_sms.sources.base import Batch
 from cdc_sms.sources.postgres.connection import connect, take_bytes_as_they_are
-from cdc_sms.sources.postgres.pgoutput import Column, Decoder, parse_relation
-from cdc_sms.sources.postgres.slot import Slot, base_types
+from cdc_sms.sources.postgres.pgoutput import Column, Decoder, Relation, parse_relation
+from cdc_sms.sources.postgres.slot import Slot, base_types, required
 from cdc_sms.sources.postgres.values import BaseType
 from cdc_sms.sources.postgres.wire import Wire
 from conformance.compare import Difference
@@ -81,10 +81,12 @@ class Postgres:
         opened = self._stack
         dsn = self._database.dsn
         self._own = opened.enter_context(closing(psycopg.connect(dsn, autocommit=True)))
-        self._files = opened.enter_context(closing(psycopg.connect(dsn, autocommit=True)))
         # what is committed so is seen before it is in the log: Debezium looks up the key of a
         # table that was made in the same transaction, and may be faster than its COMMIT
-        self._files.execute("SET synchronous_commit = off")
+        self._files = opened.enter_context(
+            closing(psycopg.connect(dsn, autocommit=True, options="-c synchronous_commit=off"))
+        )
+        self._files.prepare_threshold = None  # a statement that comes often is still its text
         self._own.execute(
             f"CREATE TABLE {MARKER} (id bigint PRIMARY KEY, recipient text, body text, status text)"
         )
@@ -120,12 +122,17 @@ class Postgres:
         Raises:
             StatementError: the server refuses it.
         """
+        text = statement.text.encode()
         try:
-            if statement.data is None:
-                self._files.execute(statement.text.encode())
-                return
-            with self._files.cursor().copy(statement.text.encode()) as copy:
-                copy.write(statement.data.encode())
+            if statement.data is not None:
+                with self._files.cursor().copy(text) as copy:
+                    copy.write(statement.data.encode())
+            elif statement.copies_out:
+                with self._files.cursor().copy(text) as copy:
+                    for _ in copy:
+                        pass
+            else:
+                self._files.execute(text)
         except psycopg.Error as error:
             raise StatementError(statement, str(error).strip()) from error
 
@@ -159,8 +166,7 @@ class Postgres:
         for (message,) in messages:
             kind, relation = message[:1], message[1:5]
             if kind == b"R":
-                found = parse_relation(message)
-                self._names[relation] = f"{found.schema}.{found.name}" if found.columns else ""
+                self._names[relation] = self._name(relation, parse_relation(message))
             elif kind == b"I":
                 rows[self._names[relation]] += 1
         del rows[f"public.{MARKER}"], rows[""]  # a table without columns nobody captures
@@ -175,6 +181,14 @@ class Postgres:
             )
             found[f"{schema}.{name}"] = Table(schema, name, key.key, tuple(reals or ()))
         return found
+
+    def _name(self, number: bytes, relation: Relation) -> str:
+        """Return the name that the readers are told: an open stream is late to know a schema's."""
+        told = self._reader.names.get(number, [])
+        if not (relation.columns and told):
+            return ""
+        name = f"{relation.schema}.{relation.name}"
+        return name if name in told else told[-1]
 
     def _slot(self, use: str) -> str:
         return f"{self._database.name}_{use}"
@@ -204,6 +218,9 @@ class Reader:
 
     Args:
         settings: the configuration.
+
+    Attributes:
+        names: each relation's schemas and names as the stream told them, by its number.
     """
 
     def __init__(self, settings: Sections) -> None:
@@ -225,6 +242,7 @@ class Reader:
         self._keyed: set[bytes] = set()
         self._empty: set[bytes] = set()
         self._begin: bytes | None = None
+        self.names: dict[bytes, list[str]] = {}
 
     def read_up_to(self, mark: int) -> list[EncodedRecord]:
         """Return the records of everything up to a mark."""
@@ -270,12 +288,18 @@ class Reader:
 
     def _decoder(self, number: bytes, body: bytes) -> Decoder:
         relation = parse_relation(body)
+        self.names.setdefault(number, []).append(f"{relation.schema}.{relation.name}")
         slot = Slot(table=_named(relation.schema, relation.name), capture=self._settings.capture)
         names = {column.name for column in relation.columns}
         key = [column for column in slot.describe(self._queries).key if column in names]
         (self._keyed.add if key else self._keyed.discard)(number)
         (self._empty.discard if relation.columns else self._empty.add)(number)
-        return Decoder(key=tuple(key), slot="conformance", base_types=self._base_types)
+        return Decoder(
+            key=tuple(key),
+            slot="conformance",
+            base_types=self._base_types,
+            required=lambda table: required(self._queries, table),
+        )
 
     def _base_types(self, columns: Sequence[Column]) -> Mapping[int, BaseType]:
         return base_types(self._queries, columns)

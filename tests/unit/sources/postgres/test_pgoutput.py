@@ -56,7 +56,7 @@ def keepalive(wal_end: int, *, reply_requested: bool = False) -> bytes:
 
 
 def taken(*messages: bytes, key: tuple[str, ...] = ("id",)) -> Batch:
-    decoder = Decoder(key=key, slot="ours", base_types=lambda _columns: {})
+    decoder = Decoder(key=key, slot="ours", base_types=lambda _: {}, required=lambda _: ())
     batch = Batch()
     for message in messages:
         decoder.take(message, batch)
@@ -135,7 +135,7 @@ def test_messages_of_others_are_no_heartbeat(foreign: bytes) -> None:
 
 @pytest.mark.parametrize("requested", [True, False])
 def test_a_keepalive_says_whether_a_reply_is_due(requested: bool) -> None:
-    decoder = Decoder(key=("id",), slot="ours", base_types=lambda _columns: {})
+    decoder = Decoder(key=("id",), slot="ours", base_types=lambda _: {}, required=lambda _: ())
 
     assert decoder.take(keepalive(1, reply_requested=requested), Batch()) is requested
 
