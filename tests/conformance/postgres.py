@@ -60,6 +60,7 @@ class Postgres:
         self._mark = 0
         self.stops: list[Difference] = []
         self._names: dict[bytes, str] = {}
+        self._with_rows: set[str] = set()
         password = quote(database.server.password, safe="")
         server = database.server
         self.sections = sections(
@@ -69,6 +70,7 @@ class Postgres:
             bootstrap=bootstrap,
             prefix=prefix,
             slot=self._slot(OURS),
+            table=f"{MARKER}.{MARKER}",
         )
         self.connector_changes: Mapping[str, str] = {
             "database.password": server.password,
@@ -87,8 +89,11 @@ class Postgres:
             closing(psycopg.connect(dsn, autocommit=True, options="-c synchronous_commit=off"))
         )
         self._files.prepare_threshold = None  # a statement that comes often is still its text
+        # a schema of its own: the file may drop the one that every database has
+        self._own.execute(f"CREATE SCHEMA {MARKER}")
         self._own.execute(
-            f"CREATE TABLE {MARKER} (id bigint PRIMARY KEY, recipient text, body text, status text)"
+            f"CREATE TABLE {MARKER}.{MARKER}"
+            " (id bigint PRIMARY KEY, recipient text, body text, status text)"
         )
         self._own.execute(
             f"CREATE PUBLICATION {PUBLICATION} FOR ALL TABLES"
@@ -144,7 +149,7 @@ class Postgres:
         """Write a mark into the log; return its number."""
         self._mark += 1
         self._own.execute(
-            f"INSERT INTO {MARKER} (id) VALUES (%s)",
+            f"INSERT INTO {MARKER}.{MARKER} (id) VALUES (%s)",
             (self._mark,),
         )
         return self._mark
@@ -169,13 +174,16 @@ class Postgres:
                 self._names[relation] = self._name(relation, parse_relation(message))
             elif kind == b"I":
                 rows[self._names[relation]] += 1
-        del rows[f"public.{MARKER}"], rows[""]  # a table without columns nobody captures
+        del rows[f"{MARKER}.{MARKER}"], rows[""]  # a table without columns nobody captures
+        self._with_rows = set(rows)
         return rows
 
     def tables(self) -> Mapping[str, Table]:
-        """Return the tables that are there now, by schema and name."""
+        """Return the tables with new rows that are there now, by schema and name."""
         found = {}
         for schema, name, reals in self._own.execute(_TABLES).fetchall():
+            if f"{schema}.{name}" not in self._with_rows:
+                continue
             key = Slot(table=_named(schema, name), capture=self.sections.capture).describe(
                 self._own
             )
