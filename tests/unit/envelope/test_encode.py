@@ -164,6 +164,16 @@ def test_an_undecodable_key_becomes_a_record_without_key_that_holds_its_bytes() 
     assert value_of(record)["source"]["lsn"] == 300
 
 
+@pytest.mark.parametrize(
+    ("number", "written"),
+    [(1.0, "1.0"), (1e7, "1.0E7"), (9e-4, "9.0E-4"), (5e-324, "4.9E-324"), (-5e-324, "-4.9E-324")],
+)
+def test_a_double_in_a_key_is_written_as_java_prints_it(number: float, written: str) -> None:
+    record = encoder().encode(row(number, "+48", "x"), now_us=NOW_US)
+
+    assert record.key == f'{{"id":{written}}}'.encode()
+
+
 def test_records_come_in_the_rows_order() -> None:
     records = encoder().encode_all([row(n, "+48", "x") for n in range(3)], now_us=NOW_US)
 

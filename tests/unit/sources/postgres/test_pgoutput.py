@@ -150,6 +150,21 @@ def test_a_row_carries_its_transaction_and_the_end_of_the_one_before() -> None:
     assert (row.position, list(row.values)) == (100, [1, None])
 
 
+def test_a_name_that_may_not_be_null_is_known_from_the_catalogue() -> None:
+    asked: list[int] = []
+
+    def required(table: int) -> set[str]:
+        asked.append(table)
+        return {"id"}
+
+    decoder = Decoder(key=("id",), slot="ours", base_types=lambda _: {}, required=required)
+    batch = Batch()
+    for told in (begin(), relation(("id", 19), ("body", 19)), insert(b"a", b"b")):
+        decoder.take(told, batch)
+
+    assert (list(batch.rows[0].values), asked) == (["", None], [RELATION_ID])
+
+
 def test_a_changed_table_is_decoded_as_it_was_when_the_row_was_written() -> None:
     changed = relation(("id", 20), ("body", 25), ("price", 23))
 
