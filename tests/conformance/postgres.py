@@ -249,7 +249,7 @@ class Reader:
         self._decoders: dict[bytes, Decoder] = {}
         self._keyed: set[bytes] = set()
         self._empty: set[bytes] = set()
-        self._begin: bytes | None = None
+        self._begun: list[bytes] = []
         self.names: dict[bytes, list[str]] = {}
 
     def read_up_to(self, mark: int) -> list[EncodedRecord]:
@@ -284,13 +284,13 @@ class Reader:
             return
         if kind == b"R":
             self._decoders[relation] = self._decoder(relation, message[25:])
-            if self._begin is not None:
-                self._decoders[relation].take(self._begin, Batch())
+            for former in self._begun:
+                self._decoders[relation].take(former, Batch())
             self._decoders[relation].take(message, batch)
         elif kind == b"I":
             self._decoders[relation].take(message, batch)
-        elif kind in (b"B", b"C"):
-            self._begin = message if kind == b"B" else None
+        elif kind in (b"B", b"O", b"C"):
+            self._begun = {b"B": [message], b"O": [*self._begun, message], b"C": []}[kind]
             for decoder in self._decoders.values():
                 decoder.take(message, Batch())
 

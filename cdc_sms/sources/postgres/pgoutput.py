@@ -19,7 +19,8 @@ pgoutput's messages, protocol version 1::
                  n times: 'n' | 'u' | 't' length:4 text
     U  update    oid:4  ['K' | 'O'  n:2  n times as above]  'N'  n:2  n times as above
     M  message   flags:1  lsn:8  prefix\0  length:4 content
-    Y  type, O  origin: of no interest
+    O  origin    lsn:8  name\0
+    Y  type: of no interest
 
 Clocks are microseconds since 2000-01-01.
 
@@ -50,14 +51,14 @@ POSTGRES_EPOCH_US = 946_684_800_000_000
 
 DATA, KEEPALIVE = 0x77, 0x6B  # w k
 _BEGIN, _COMMIT, _RELATION, _INSERT, _UPDATE = 0x42, 0x43, 0x52, 0x49, 0x55  # B C R I U
-_MESSAGE = 0x4D  # M
-_IGNORED = frozenset(b"YO")
+_MESSAGE, _ORIGIN, _TYPE = 0x4D, 0x4F, 0x59  # M O Y
 _NEW, _OLD, _OLD_KEY = 0x4E, 0x4F, 0x4B  # N O K
 _NULL, _TEXT, _UNCHANGED = 0x6E, 0x74, 0x75  # n t u
 
 _HEADER = struct.Struct(">QQq")
 _HEADER_BYTES = 25
 _BEGIN_BODY = struct.Struct(">QqI")
+_ORIGIN_BODY = struct.Struct(">Q")
 _COMMIT_BODY = struct.Struct(">QQq")
 _KEEPALIVE_BODY = struct.Struct(">QqB")
 _STATUS = struct.Struct(">cQQQqB")
@@ -238,12 +239,22 @@ class Decoder:
             self._relation(parse_relation(message[_HEADER_BYTES:]))
         elif kind == _MESSAGE:
             batch.heartbeat = self._heartbeat(message) or batch.heartbeat
-        elif kind not in _IGNORED:
+        elif kind == _ORIGIN:
+            self._origin(message)
+        elif kind != _TYPE:
             raise _not_understood(message)
 
     def _begin(self, message: bytes) -> None:
         _, committed, xid = _BEGIN_BODY.unpack_from(message, _HEADER_BYTES + 1)
         self._transaction = Transaction(xid, committed + POSTGRES_EPOCH_US, self._former_position)
+
+    def _origin(self, message: bytes) -> None:
+        """Read where the transaction was replicated from; comes before its rows."""
+        if self._transaction is None:
+            raise _not_understood(message)
+        (position,) = _ORIGIN_BODY.unpack_from(message, _HEADER_BYTES + 1)
+        name, _ = _string(message, _HEADER_BYTES + 1 + _ORIGIN_BODY.size)
+        self._transaction = self._transaction._replace(origin=(name, position))
 
     def _commit(self, message: bytes, batch: Batch) -> None:
         _, end, committed = _COMMIT_BODY.unpack_from(message, _HEADER_BYTES + 2)

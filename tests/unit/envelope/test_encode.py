@@ -88,6 +88,14 @@ def test_the_sequence_is_two_positions_as_text() -> None:
     ) == [None, "300"]  # fmt: skip
 
 
+def test_a_replicated_row_says_where_it_comes_from() -> None:
+    replicated = row(1, "+48", "x", transaction=Transaction(7, 1_000_001, 200, ('an "origin"', 9)))
+
+    source = value_of(encoder().encode(replicated, now_us=NOW_US))["source"]
+
+    assert (source["origin"], source["origin_lsn"]) == ('an "origin"', 9)
+
+
 def test_a_row_of_a_snapshot_says_so() -> None:
     read = row(1, "+48", "x", operation=Operation.READ, transaction=Transaction(None, 5, None))
 

@@ -150,6 +150,16 @@ def test_a_row_carries_its_transaction_and_the_end_of_the_one_before() -> None:
     assert (row.position, list(row.values)) == (100, [1, None])
 
 
+def test_a_replicated_transactions_rows_say_where_they_come_from() -> None:
+    origin = data(b"O" + struct.pack(">Q", 77) + b"elsewhere\0")
+
+    batch = taken(
+        begin(), origin, COLUMNS, insert(b"1", None), commit(), begin(), insert(b"2", None)
+    )
+
+    assert [row.transaction.origin for row in batch.rows] == [("elsewhere", 77), None]  # type: ignore[union-attr]
+
+
 def test_a_name_that_may_not_be_null_is_known_from_the_catalogue() -> None:
     asked: list[int] = []
 
