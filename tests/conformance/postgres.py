@@ -2,12 +2,12 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from typing import Self
 from urllib.parse import quote
 
 import psycopg
-from psycopg import pq
+from psycopg import pq, sql
 from sqlalchemy import Engine
 from support.fixtures.databases import PostgresDatabase
 
@@ -83,6 +83,7 @@ class Postgres:
         opened = self._stack
         dsn = self._database.dsn
         self._own = opened.enter_context(closing(psycopg.connect(dsn, autocommit=True)))
+        opened.callback(self._give_up_prepared)
         # what is committed so is seen before it is in the log: Debezium looks up the key of a
         # table that was made in the same transaction, and may be faster than its COMMIT
         self._files = opened.enter_context(
@@ -144,6 +145,15 @@ class Postgres:
     def end(self) -> None:
         """Roll back what the file left open."""
         self._files.execute("ROLLBACK")
+
+    def _give_up_prepared(self) -> None:
+        """Roll back what the file prepared and left: no database is dropped while it stands."""
+        with suppress(psycopg.OperationalError):  # the server is gone
+            left = self._own.execute(
+                "SELECT gid FROM pg_prepared_xacts WHERE database = current_database()"
+            ).fetchall()
+            for (gid,) in left:
+                self._own.execute(sql.SQL("ROLLBACK PREPARED {}").format(gid))
 
     def mark(self) -> int:
         """Write a mark into the log; return its number."""
