@@ -135,9 +135,9 @@ def _kind(type_: types.TypeEngine[Any]) -> ColumnKind:
             return ColumnKind.FLOAT
         case types.Uuid():
             return ColumnKind.UUID
-        case String():
+        case String() if type(type_) is not String:
             return ColumnKind.TEXT
-        case _:
+        case _:  # String itself is PostgreSQL's name, which records lose, or its "char"
             return ColumnKind.OTHER
 
 

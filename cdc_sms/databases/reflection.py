@@ -42,7 +42,7 @@ def plain(type_: types.TypeEngine[Any]) -> types.TypeEngine[Any]:
         case mysql.BIT():
             return Bits()
         case mysql.SET():
-            return types.String()
+            return types.VARCHAR()
         case _:
             return type_
 

@@ -204,11 +204,18 @@ def _escape(found: re.Match[str]) -> str:
     return "".join(f"\\u{int.from_bytes(pair):04X}" for pair in pairs)
 
 
+_SMALLEST_DOUBLE = 5e-324
+
+
 def _java_number(number: float) -> bytes:
     """Return a float as Java prints a double: plain from 0.001 up to 10,000,000.
 
+    Never with one digit alone: the smallest double is 4.9E-324.
+
     Source: Java API, Double.toString.
     """
+    if abs(number) == _SMALLEST_DOUBLE:
+        return b"-4.9E-324" if number < 0 else b"4.9E-324"
     if number == 0 or 1e-3 <= abs(number) < 1e7:
         return repr(number).encode()
     sign, digits, exponent = Decimal(repr(number)).as_tuple()

@@ -56,7 +56,7 @@ class PostgresBlock:
             + b',"ts_ms":%d,"snapshot":"%b","db":' + database
             + b',"sequence":"[%b,\\"%d\\"]","ts_us":%d,"ts_ns":%d000,"schema":' + schema
             + b',"table":' + table_name
-            + b',"txId":%b,"lsn":%d,"xmin":null,"origin":null,"origin_lsn":null}'
+            + b',"txId":%b,"lsn":%d,"xmin":null,"origin":%b,"origin_lsn":%b}'
         )  # fmt: skip
 
     def fill(self, row: CapturedRow) -> tuple[object, ...]:
@@ -64,7 +64,7 @@ class PostgresBlock:
         transaction, position = row.transaction, row.position
         assert isinstance(transaction, Transaction)
         committed_us = transaction.committed_us
-        former = transaction.former_position
+        former, origin = transaction.former_position, transaction.origin
         return (
             committed_us // 1000,
             _snapshot(row),
@@ -74,6 +74,8 @@ class PostgresBlock:
             committed_us,
             b"null" if transaction.id is None else b"%d" % transaction.id,
             position,
+            b"null" if origin is None else orjson.dumps(origin[0]),
+            b"null" if origin is None else b"%d" % origin[1],
         )
 
 

@@ -49,11 +49,14 @@ class Transaction(NamedTuple):
         committed_us: when it was committed (a snapshot: when it began), by the database's
             clock; microseconds since 1970.
         former_position: where the transaction before it ended; None for the first that is read.
+        origin: where it was replicated from: the origin's name here, its position there; None of
+            what was written here.
     """
 
     id: int | None
     committed_us: int
     former_position: int | None
+    origin: tuple[str, int] | None = None
 
 
 class BinlogTransaction(NamedTuple):

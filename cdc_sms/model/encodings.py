@@ -344,6 +344,12 @@ _SOON_AFTER_THE_EPOCH_NS = 10**17
 """March 1973. A number of microseconds below it is more likely one of milliseconds."""
 _LAST_NS = 253_402_300_799 * 10**9
 """The year 9999. A number of microseconds above it is one of nanoseconds."""
+_INFINITE = frozenset(
+    number // unit
+    for number in (9_223_372_036_825_200_000, -9_223_372_036_832_400_000)
+    for unit in (1, 1000)
+)
+"""What Debezium writes for PostgreSQL's ``infinity``, in microseconds and in milliseconds."""
 
 
 def _unit(column: KeyColumn, hint: str | None) -> str:
@@ -417,6 +423,8 @@ def _timestamptz(value: object, column: KeyColumn, hint: str | None) -> datetime
 
 def _since_the_epoch(value: int, column: KeyColumn, hint: str | None) -> datetime:
     unit = _unit(column, hint)
+    if value in _INFINITE:
+        raise _Inexact("it stands for infinity")
     if hint is None:
         finer = (name for name, size in _NS.items() if size <= _NS[unit])
         unit = next((name for name in finer if abs(value) * _NS[name] <= _LAST_NS), unit)

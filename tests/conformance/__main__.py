@@ -5,6 +5,7 @@ import json
 import secrets
 import signal
 import sys
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
@@ -14,6 +15,7 @@ import psycopg
 import pymysql
 import requests
 from confluent_kafka import KafkaException
+from sqlalchemy.exc import SAWarning
 from support.fixtures.binlog_databases import fresh_binlog_database
 from support.fixtures.databases import fresh_database
 from support.fixtures.servers import elsewhere
@@ -59,6 +61,7 @@ def main(arguments: Sequence[str]) -> int:
         say(f"conformance: {error}")
         return USAGE
     statements = list(split(text, mysql=options.source != "postgres"))
+    warnings.simplefilter("ignore", SAWarning)  # of types that it doesn't know, in any column
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # what was made is removed
     try:
         with _running(options, statements) as run:

@@ -2,7 +2,7 @@
 
 Values are compared as JSON values with their types: ``1``, ``1.0`` and ``"1"`` are three different
 ones. How a number is written (``1.0E7``, ``10000000.0``) is not part of its value. Keys are
-compared byte by byte.
+compared byte by byte, but for what Java's version or memory decides: :func:`is_written_alike`.
 """
 
 import json
@@ -137,6 +137,9 @@ def compare(
             found.append(Difference(some.table, _key_text(some), "record", *present))
             continue
         one, other = flat(our), flat(their)
+        if one["key"] != other["key"] and is_written_alike(our, their, reals=reals):
+            for side in (one, other):
+                side.pop("partition"), side.pop("key")
         names = sorted(one.keys() | other.keys())
         fields += len(names)
         found += [
@@ -194,6 +197,32 @@ def is_same(ours: Any, theirs: Any, *, real: bool = False) -> bool:
     if isinstance(ours, str) and JAVA_OBJECT.fullmatch(theirs):
         return True
     return bool(ours == theirs)
+
+
+_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|-?\d+\.\d+(?:E-?\d+)?|.', re.DOTALL)
+_FRACTION = re.compile(rb"-?\d+\.\d+(?:E-?\d+)?")
+
+
+def is_written_alike(our: Record, their: Record, *, reals: Collection[tuple[str, str]]) -> bool:
+    """Tell whether two keys differ in nothing but what Java makes of a float, or of an array.
+
+    Only Java before 19 prints a digit more of some floats than need be, so the bytes of such a key
+    depend on who runs Debezium; and so does the partition.
+    """
+    if our.key is None or their.key is None:
+        return False
+    real = any(table == their.table and f'"{name}":'.encode() in their.key for table, name in reals)
+    one, other = _TOKEN.findall(our.key), _TOKEN.findall(their.key)
+    return len(one) == len(other) and all(
+        mine == others
+        or (
+            _FRACTION.fullmatch(mine)
+            and _FRACTION.fullmatch(others)
+            and is_same(Decimal(mine.decode()), Decimal(others.decode()), real=real)
+        )
+        or (mine[:1] == others[:1] == b'"' and JAVA_OBJECT.fullmatch(others[1:-1].decode()))
+        for mine, others in zip(one, other, strict=True)
+    )
 
 
 Pair = tuple[Record | None, Record | None]

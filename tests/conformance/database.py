@@ -88,17 +88,19 @@ class Database(Protocol):
         ...
 
     def tables(self) -> Mapping[str, Table]:
-        """Return the tables that are there now, by schema and name."""
+        """Return the tables that are there now, by schema and name; all that got rows lately."""
         ...
 
 
-def sections(*, dsn: str, password: str, bootstrap: str, prefix: str, slot: str) -> Sections:
+def sections(
+    *, dsn: str, password: str, bootstrap: str, prefix: str, slot: str, table: str = MARKER
+) -> Sections:
     """Return the configuration: its table is the marker, whose rows are never pending."""
     return Sections.model_validate(
         {
             "source": {"dsn": dsn, "password": password},
             "table": {
-                "name": MARKER,
+                "name": table,
                 "columns": {
                     "key": "id",
                     "recipient": "recipient",

@@ -2,12 +2,12 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from typing import Self
 from urllib.parse import quote
 
 import psycopg
-from psycopg import pq
+from psycopg import pq, sql
 from sqlalchemy import Engine
 from support.fixtures.databases import PostgresDatabase
 
@@ -18,8 +18,8 @@ from cdc_sms.model.clock import SystemClock
 from cdc_sms.runtime.capture import build_source_block
 from cdc_sms.sources.base import Batch
 from cdc_sms.sources.postgres.connection import connect, take_bytes_as_they_are
-from cdc_sms.sources.postgres.pgoutput import Column, Decoder, parse_relation
-from cdc_sms.sources.postgres.slot import Slot, base_types
+from cdc_sms.sources.postgres.pgoutput import Column, Decoder, Relation, parse_relation
+from cdc_sms.sources.postgres.slot import Slot, base_types, required
 from cdc_sms.sources.postgres.values import BaseType
 from cdc_sms.sources.postgres.wire import Wire
 from conformance.compare import Difference
@@ -60,6 +60,7 @@ class Postgres:
         self._mark = 0
         self.stops: list[Difference] = []
         self._names: dict[bytes, str] = {}
+        self._with_rows: set[str] = set()
         password = quote(database.server.password, safe="")
         server = database.server
         self.sections = sections(
@@ -69,6 +70,7 @@ class Postgres:
             bootstrap=bootstrap,
             prefix=prefix,
             slot=self._slot(OURS),
+            table=f"{MARKER}.{MARKER}",
         )
         self.connector_changes: Mapping[str, str] = {
             "database.password": server.password,
@@ -81,12 +83,18 @@ class Postgres:
         opened = self._stack
         dsn = self._database.dsn
         self._own = opened.enter_context(closing(psycopg.connect(dsn, autocommit=True)))
-        self._files = opened.enter_context(closing(psycopg.connect(dsn, autocommit=True)))
+        opened.callback(self._give_up_prepared)
         # what is committed so is seen before it is in the log: Debezium looks up the key of a
         # table that was made in the same transaction, and may be faster than its COMMIT
-        self._files.execute("SET synchronous_commit = off")
+        self._files = opened.enter_context(
+            closing(psycopg.connect(dsn, autocommit=True, options="-c synchronous_commit=off"))
+        )
+        self._files.prepare_threshold = None  # a statement that comes often is still its text
+        # a schema of its own: the file may drop the one that every database has
+        self._own.execute(f"CREATE SCHEMA {MARKER}")
         self._own.execute(
-            f"CREATE TABLE {MARKER} (id bigint PRIMARY KEY, recipient text, body text, status text)"
+            f"CREATE TABLE {MARKER}.{MARKER}"
+            " (id bigint PRIMARY KEY, recipient text, body text, status text)"
         )
         self._own.execute(
             f"CREATE PUBLICATION {PUBLICATION} FOR ALL TABLES"
@@ -120,12 +128,17 @@ class Postgres:
         Raises:
             StatementError: the server refuses it.
         """
+        text = statement.text.encode()
         try:
-            if statement.data is None:
-                self._files.execute(statement.text.encode())
-                return
-            with self._files.cursor().copy(statement.text.encode()) as copy:
-                copy.write(statement.data.encode())
+            if statement.data is not None:
+                with self._files.cursor().copy(text) as copy:
+                    copy.write(statement.data.encode())
+            elif statement.copies_out:
+                with self._files.cursor().copy(text) as copy:
+                    for _ in copy:
+                        pass
+            else:
+                self._files.execute(text)
         except psycopg.Error as error:
             raise StatementError(statement, str(error).strip()) from error
 
@@ -133,11 +146,20 @@ class Postgres:
         """Roll back what the file left open."""
         self._files.execute("ROLLBACK")
 
+    def _give_up_prepared(self) -> None:
+        """Roll back what the file prepared and left: no database is dropped while it stands."""
+        with suppress(psycopg.OperationalError):  # the server is gone
+            left = self._own.execute(
+                "SELECT gid FROM pg_prepared_xacts WHERE database = current_database()"
+            ).fetchall()
+            for (gid,) in left:
+                self._own.execute(sql.SQL("ROLLBACK PREPARED {}").format(gid))
+
     def mark(self) -> int:
         """Write a mark into the log; return its number."""
         self._mark += 1
         self._own.execute(
-            f"INSERT INTO {MARKER} (id) VALUES (%s)",
+            f"INSERT INTO {MARKER}.{MARKER} (id) VALUES (%s)",
             (self._mark,),
         )
         return self._mark
@@ -159,22 +181,32 @@ class Postgres:
         for (message,) in messages:
             kind, relation = message[:1], message[1:5]
             if kind == b"R":
-                found = parse_relation(message)
-                self._names[relation] = f"{found.schema}.{found.name}" if found.columns else ""
+                self._names[relation] = self._name(relation, parse_relation(message))
             elif kind == b"I":
                 rows[self._names[relation]] += 1
-        del rows[f"public.{MARKER}"], rows[""]  # a table without columns nobody captures
+        del rows[f"{MARKER}.{MARKER}"], rows[""]  # a table without columns nobody captures
+        self._with_rows = set(rows)
         return rows
 
     def tables(self) -> Mapping[str, Table]:
-        """Return the tables that are there now, by schema and name."""
+        """Return the tables with new rows that are there now, by schema and name."""
         found = {}
         for schema, name, reals in self._own.execute(_TABLES).fetchall():
+            if f"{schema}.{name}" not in self._with_rows:
+                continue
             key = Slot(table=_named(schema, name), capture=self.sections.capture).describe(
                 self._own
             )
             found[f"{schema}.{name}"] = Table(schema, name, key.key, tuple(reals or ()))
         return found
+
+    def _name(self, number: bytes, relation: Relation) -> str:
+        """Return the name that the readers are told: an open stream is late to know a schema's."""
+        told = self._reader.names.get(number, [])
+        if not (relation.columns and told):
+            return ""
+        name = f"{relation.schema}.{relation.name}"
+        return name if name in told else told[-1]
 
     def _slot(self, use: str) -> str:
         return f"{self._database.name}_{use}"
@@ -204,6 +236,9 @@ class Reader:
 
     Args:
         settings: the configuration.
+
+    Attributes:
+        names: each relation's schemas and names as the stream told them, by its number.
     """
 
     def __init__(self, settings: Sections) -> None:
@@ -224,7 +259,8 @@ class Reader:
         self._decoders: dict[bytes, Decoder] = {}
         self._keyed: set[bytes] = set()
         self._empty: set[bytes] = set()
-        self._begin: bytes | None = None
+        self._begun: list[bytes] = []
+        self.names: dict[bytes, list[str]] = {}
 
     def read_up_to(self, mark: int) -> list[EncodedRecord]:
         """Return the records of everything up to a mark."""
@@ -258,24 +294,30 @@ class Reader:
             return
         if kind == b"R":
             self._decoders[relation] = self._decoder(relation, message[25:])
-            if self._begin is not None:
-                self._decoders[relation].take(self._begin, Batch())
+            for former in self._begun:
+                self._decoders[relation].take(former, Batch())
             self._decoders[relation].take(message, batch)
         elif kind == b"I":
             self._decoders[relation].take(message, batch)
-        elif kind in (b"B", b"C"):
-            self._begin = message if kind == b"B" else None
+        elif kind in (b"B", b"O", b"C"):
+            self._begun = {b"B": [message], b"O": [*self._begun, message], b"C": []}[kind]
             for decoder in self._decoders.values():
                 decoder.take(message, Batch())
 
     def _decoder(self, number: bytes, body: bytes) -> Decoder:
         relation = parse_relation(body)
+        self.names.setdefault(number, []).append(f"{relation.schema}.{relation.name}")
         slot = Slot(table=_named(relation.schema, relation.name), capture=self._settings.capture)
         names = {column.name for column in relation.columns}
         key = [column for column in slot.describe(self._queries).key if column in names]
         (self._keyed.add if key else self._keyed.discard)(number)
         (self._empty.discard if relation.columns else self._empty.add)(number)
-        return Decoder(key=tuple(key), slot="conformance", base_types=self._base_types)
+        return Decoder(
+            key=tuple(key),
+            slot="conformance",
+            base_types=self._base_types,
+            required=lambda table: required(self._queries, table),
+        )
 
     def _base_types(self, columns: Sequence[Column]) -> Mapping[int, BaseType]:
         return base_types(self._queries, columns)

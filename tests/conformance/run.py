@@ -4,6 +4,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 
 from cdc_sms.config.settings import KafkaSettings
 from cdc_sms.kafka.producer import Counted, Producer
@@ -98,12 +99,21 @@ class Run:
             DebeziumStoppedError: Debezium does.
         """
         self.await_debezium()
-        has_news = False
-        for statement in statements:
+        has_news = has_routines = False
+        for place, statement in enumerate(statements):
             self._database.prepare(statement)
-            if has_news and statement.may_change_tables and not self._database.in_transaction:
+            may_change = (
+                statement.may_change_tables
+                or (has_routines and statement.calls)
+                or (
+                    statement.begins
+                    and _is_changed_within(statements[place + 1 :], has_routines=has_routines)
+                )
+            )
+            if has_news and may_change and not self._database.in_transaction:
                 self._settle()
                 has_news = False
+            has_routines |= statement.makes_routine
             self._may_remove |= statement.may_remove
             self._database.run(statement)
             has_news = has_news or statement.may_write
@@ -166,3 +176,11 @@ class Run:
             self.found.refused += looked.refused
             self.found.differences += looked.differences
         self._may_remove = False
+
+
+def _is_changed_within(rest: Sequence[Statement], *, has_routines: bool) -> bool:
+    """Say whether a transaction that has just begun may change a table before it ends."""
+    within = takewhile(lambda statement: not statement.ends, rest)
+    return any(
+        statement.may_change_tables or (has_routines and statement.calls) for statement in within
+    )

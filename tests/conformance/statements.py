@@ -1,7 +1,7 @@
 """A SQL file becomes single statements, cut where its server's own client would cut. Pure."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 _ROWS = frozenset(
@@ -71,14 +71,49 @@ class Statement:
         return self.first_word not in _QUIET | {"copy", "create", "alter", "commit", "end", "load"}
 
     @property
+    def makes_routine(self) -> bool:
+        """Say whether it makes a function, which a later SELECT may call."""
+        return bool(_MAKES_ROUTINE.match(without_comments(self.text)))
+
+    @property
+    def copies_out(self) -> bool:
+        """Say whether it sends rows to the client."""
+        return self.first_word == "copy" and bool(_COPY_OUT.search(self.text))
+
+    @property
+    def begins(self) -> bool:
+        """Say whether it begins a transaction."""
+        return self.first_word in {"begin", "start"}
+
+    @property
+    def ends(self) -> bool:
+        """Say whether it ends a transaction."""
+        return self.first_word in {"commit", "end", "rollback", "abort"} and not re.search(
+            r"\bto\b", self.text, re.IGNORECASE
+        )
+
+    @property
+    def calls(self) -> bool:
+        """Say whether it may call a function of the file's, which may do anything."""
+        return self.first_word in {"select", "with", "values", "execute", "explain", "fetch"}
+
+    @property
     def may_change_tables(self) -> bool:
-        """Say whether it may make, change or drop a table."""
+        """Say whether it may make, change or drop a table, by itself."""
         if self._is_block:
             return True
         return self.first_word not in _ROWS or bool(
             re.search(r"\binto\b", self.text, re.IGNORECASE)
             and self.first_word in {"select", "with"}
         )
+
+
+_MAKES_ROUTINE = re.compile(
+    r"create\s+(?:or\s+replace\s+)?(?:function|procedure|aggregate|operator|cast)\b", re.IGNORECASE
+)
+
+
+_COPY_OUT = re.compile(r"\bto\s+stdout\b", re.IGNORECASE)
 
 
 def without_comments(text: str) -> str:
@@ -119,17 +154,22 @@ class _Postgres:
 
     _DOLLAR = re.compile(r"\$(?:[^\W\d]\w*)?\$")
     _WORD = re.compile(r"[^\W\d][\w$]*")
-    _ROUTINE = re.compile(
-        r"\s*create\s+(?:or\s+replace\s+)?(?:function|procedure)\b", re.IGNORECASE
+    _COPY_IN = re.compile(r"copy\b(?!\s*\().*\bfrom\s+stdin\b", re.IGNORECASE | re.DOTALL)
+    _BACKSLASHES = re.compile(
+        r"set\s+(?:session\s+|(?P<local>local)\s+)?standard_conforming_strings\s*(?:=|\bto\b)"
+        r"\s*'?(?P<value>\w+)|reset\s+(?:all|standard_conforming_strings)\b|discard\s+all\b",
+        re.IGNORECASE,
     )
-    _COPY_IN = re.compile(r"\s*copy\b.*\bfrom\s+stdin\b", re.IGNORECASE | re.DOTALL)
 
     def __init__(self, text: str) -> None:
         self._text = text
+        self._backslashes = False  # whether they mean something in every quoted text
+        self._is_local = False  # … until the transaction ends
 
     def pieces(self) -> Iterator[Piece]:
         text, at, start, brackets, bodies = self._text, 0, 0, 0, 0
         begun = False  # whether anything but space and comments was met
+        words: list[str] = []  # the statement's first ones
         while at < len(text):
             character = text[at]
             if character == "\\" and not begun:
@@ -137,14 +177,17 @@ class _Postgres:
             elif character == ";" and brackets <= 0 and bodies == 0:
                 data, after = self._copied(start, at + 1)
                 yield start, at, data
+                self._set(text[start:at], words)
                 at = start = after
-                brackets, begun = 0, False
+                brackets, begun, words = 0, False, []
             elif (comment := self._comment_end(at)) is not None:
                 at = comment
             elif (quoted := self._quoted_end(at)) is not None:
                 at, begun = quoted, True
             elif word := self._WORD.match(text, at):
-                bodies = self._bodies(word[0].lower(), bodies, start)
+                if len(words) < _FIRST_WORDS:
+                    words.append(word[0].lower())
+                bodies = self._bodies(word[0].lower(), bodies, words)
                 at, begun = word.end(), True
             else:
                 brackets += (character in "([") - (character in ")]")
@@ -162,7 +205,7 @@ class _Postgres:
         """Return where the quotes that begin here end; None where none begin."""
         text = self._text
         if text[at] in "'\"":
-            return _quote_end(text, at, backslashes=False)
+            return _quote_end(text, at, backslashes=self._backslashes and text[at] == "'")
         if text[at] in "eE" and text.startswith("'", at + 1):
             return _quote_end(text, at + 1, backslashes=True)
         if text[at] == "$" and (tag := self._DOLLAR.match(text, at)):
@@ -170,15 +213,28 @@ class _Postgres:
             return len(text) if end < 0 else end + len(tag[0])
         return None
 
-    def _bodies(self, word: str, bodies: int, start: int) -> int:
+    def _bodies(self, word: str, bodies: int, words: Sequence[str]) -> int:
         """Count the BEGIN ATOMIC … END and CASE … END that are open."""
         if word not in {"begin", "case", "end"}:
             return bodies
-        if not self._ROUTINE.match(without_comments(self._text[start : start + 2000])):
+        made = [word for word in words if word not in {"or", "replace"}][:2]
+        if made not in (["create", "function"], ["create", "procedure"]):
             return 0
         if word == "begin" or (word == "case" and bodies):
             return bodies + 1
         return bodies - 1 if word == "end" and bodies else bodies
+
+    def _set(self, statement: str, words: Sequence[str]) -> None:
+        """Follow what the session makes of backslashes, as psql does."""
+        first = words[0] if words else ""
+        if self._is_local and first in {"commit", "end", "rollback", "abort"}:
+            self._backslashes = self._is_local = False
+        if first in {"set", "reset", "discard"}:
+            found = self._BACKSLASHES.match(without_comments(statement))
+            if found is not None:
+                value = (found["value"] or "on").lower()
+                self._backslashes = value in {"off", "false", "no", "0"}
+                self._is_local = self._backslashes and found["local"] is not None
 
     def _copied(self, start: int, end: int) -> tuple[str | None, int]:
         if not self._COPY_IN.match(without_comments(self._text[start:end])):
@@ -188,6 +244,9 @@ class _Postgres:
         if last is None:
             return self._text[first:], len(self._text)
         return self._text[first : last.start()], _line_end(self._text, last.end())
+
+
+_FIRST_WORDS = 4  # CREATE OR REPLACE FUNCTION
 
 
 class _MySql:

@@ -113,18 +113,22 @@ def dates(convert: Converter) -> Converter:
     return converted
 
 
-def zoned_timestamps(convert: Converter) -> Converter:
-    """Return what turns a ``timestamptz`` in an array, from what turns one alone."""
+def zoned_timestamps(convert: Converter, digits: int) -> Converter:
+    """Return what turns a ``timestamptz`` in an array.
+
+    Args:
+        convert: turns one alone.
+        digits: of its seconds.
+    """
+    fraction = f".{'0' * digits}" if digits else ""
+    before_all = f"+292269055-12-02T23:00:00{fraction}Z"
 
     def converted(raw: bytes) -> object:
         if raw == b"infinity":
             return "infinity"
-        return _BEFORE_ALL if raw == b"-infinity" else convert(_fields(raw))
+        return before_all if raw == b"-infinity" else convert(_fields(raw))
 
     return converted
-
-
-_BEFORE_ALL = "+292269055-12-02T23:00:00.000000Z"
 
 
 def _fields(raw: bytes) -> bytes:

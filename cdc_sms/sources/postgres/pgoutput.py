@@ -19,7 +19,8 @@ pgoutput's messages, protocol version 1::
                  n times: 'n' | 'u' | 't' length:4 text
     U  update    oid:4  ['K' | 'O'  n:2  n times as above]  'N'  n:2  n times as above
     M  message   flags:1  lsn:8  prefix\0  length:4 content
-    Y  type, O  origin: of no interest
+    O  origin    lsn:8  name\0
+    Y  type: of no interest
 
 Clocks are microseconds since 2000-01-01.
 
@@ -28,8 +29,8 @@ Replication Protocol", 55.9 "Logical Replication Message Formats".
 """
 
 import struct
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from cdc_sms.errors import LogDecodeError, SetupError
 from cdc_sms.model.captured_row import CapturedRow, CapturedTable, Transaction
@@ -37,6 +38,7 @@ from cdc_sms.model.change_event import Operation
 from cdc_sms.model.position import Lsn
 from cdc_sms.sources.base import Batch, Heartbeat
 from cdc_sms.sources.postgres.values import (
+    NAME,
     BaseType,
     Converter,
     convert_one,
@@ -49,14 +51,14 @@ POSTGRES_EPOCH_US = 946_684_800_000_000
 
 DATA, KEEPALIVE = 0x77, 0x6B  # w k
 _BEGIN, _COMMIT, _RELATION, _INSERT, _UPDATE = 0x42, 0x43, 0x52, 0x49, 0x55  # B C R I U
-_MESSAGE = 0x4D  # M
-_IGNORED = frozenset(b"YO")
+_MESSAGE, _ORIGIN, _TYPE = 0x4D, 0x4F, 0x59  # M O Y
 _NEW, _OLD, _OLD_KEY = 0x4E, 0x4F, 0x4B  # N O K
 _NULL, _TEXT, _UNCHANGED = 0x6E, 0x74, 0x75  # n t u
 
 _HEADER = struct.Struct(">QQq")
 _HEADER_BYTES = 25
 _BEGIN_BODY = struct.Struct(">QqI")
+_ORIGIN_BODY = struct.Struct(">Q")
 _COMMIT_BODY = struct.Struct(">QQq")
 _KEEPALIVE_BODY = struct.Struct(">QqB")
 _STATUS = struct.Struct(">cQQQqB")
@@ -82,11 +84,19 @@ def status_update(position: int, *, clock_us: int, wants_reply: bool) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column as the log describes it: its name, its type's object id, its type modifier."""
+    """A column as the log describes it.
+
+    Attributes:
+        name: its name.
+        type_id: its type's object id.
+        modifier: its type modifier.
+        is_required: whether it is NOT NULL, which the catalogue says, and the log doesn't.
+    """
 
     name: str
     type_id: int
     modifier: int
+    is_required: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +133,9 @@ def _string(body: bytes, start: int) -> tuple[str, int]:
 BaseTypes = Callable[[Sequence[Column]], Mapping[int, BaseType]]
 """From columns to what the catalogue says of those types that aren't built in, by object id."""
 
+Required = Callable[[int], Collection[str]]
+"""From a table's object id to its columns that are NOT NULL."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Shape:
@@ -146,7 +159,10 @@ def converters_of(
 
     A domain is written as its base type.
     """
-    return tuple(converter(_base_type(column, base_types)) for column in columns)
+    return tuple(
+        converter(_base_type(column, base_types), is_required=column.is_required)
+        for column in columns
+    )
 
 
 def _base_type(column: Column, base_types: Mapping[int, BaseType]) -> BaseType:
@@ -168,14 +184,18 @@ class Decoder:
         key: the primary key's columns, in the key's order.
         slot: whose heartbeats are ours.
         base_types: asked when a relation comes.
+        required: asked then, if the answer changes how a value is written.
 
     Thread: one owner.
     """
 
-    def __init__(self, *, key: tuple[str, ...], slot: str, base_types: BaseTypes) -> None:
+    def __init__(
+        self, *, key: tuple[str, ...], slot: str, base_types: BaseTypes, required: Required
+    ) -> None:
         self._key = key
         self._slot = slot
         self._base_types = base_types
+        self._required = required
         self._shapes: dict[int, _Shape] = {}
         self._transaction: Transaction | None = None
         self._former_position: int | None = None
@@ -219,12 +239,22 @@ class Decoder:
             self._relation(parse_relation(message[_HEADER_BYTES:]))
         elif kind == _MESSAGE:
             batch.heartbeat = self._heartbeat(message) or batch.heartbeat
-        elif kind not in _IGNORED:
+        elif kind == _ORIGIN:
+            self._origin(message)
+        elif kind != _TYPE:
             raise _not_understood(message)
 
     def _begin(self, message: bytes) -> None:
         _, committed, xid = _BEGIN_BODY.unpack_from(message, _HEADER_BYTES + 1)
         self._transaction = Transaction(xid, committed + POSTGRES_EPOCH_US, self._former_position)
+
+    def _origin(self, message: bytes) -> None:
+        """Read where the transaction was replicated from; comes before its rows."""
+        if self._transaction is None:
+            raise _not_understood(message)
+        (position,) = _ORIGIN_BODY.unpack_from(message, _HEADER_BYTES + 1)
+        name, _ = _string(message, _HEADER_BYTES + 1 + _ORIGIN_BODY.size)
+        self._transaction = self._transaction._replace(origin=(name, position))
 
     def _commit(self, message: bytes, batch: Batch) -> None:
         _, end, committed = _COMMIT_BODY.unpack_from(message, _HEADER_BYTES + 2)
@@ -261,7 +291,8 @@ class Decoder:
                 hint="Map the table's present key in [table.columns], then start again.",
             )
         base_types = self._base_types(relation.columns)
-        converters = converters_of(relation.columns, base_types)
+        described = self._described(relation, base_types)
+        converters = converters_of(described, base_types)
         kept = tuple(place for place, convert in enumerate(converters) if convert is not None)
         columns = tuple(names[place] for place in kept)
         key = tuple(column for column in self._key if column in columns)
@@ -274,6 +305,15 @@ class Decoder:
             ),
             None if len(kept) == len(names) else kept,
         )
+
+    def _described(
+        self, relation: Relation, base_types: Mapping[int, BaseType]
+    ) -> tuple[Column, ...]:
+        """Return the columns with what only the catalogue says, where it matters."""
+        if all(_base_type(column, base_types).id != NAME for column in relation.columns):
+            return relation.columns
+        required = self._required(relation.id)
+        return tuple(replace(c, is_required=c.name in required) for c in relation.columns)
 
     def _row(self, message: bytes) -> CapturedRow:
         shape = self._shapes.get(_RELATION_ID.unpack_from(message, _HEADER_BYTES + 1)[0])

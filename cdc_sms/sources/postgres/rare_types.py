@@ -27,8 +27,11 @@ _INTERVAL = re.compile(
 def interval(raw: bytes) -> int:
     """Return about how many microseconds an interval has: a month is 30.4375 days.
 
-    Reckoned with doubles, in the order in which Debezium does it.
+    Reckoned with doubles, in the order in which Debezium does it. An infinite one, which
+    PostgreSQL 17 brought, is none to it.
     """
+    if raw in (b"infinity", b"-infinity"):
+        return 0
     found = _INTERVAL.fullmatch(raw.decode())
     if found is None:
         raise ValueError("an interval in an unknown form")

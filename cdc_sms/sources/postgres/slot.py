@@ -75,12 +75,18 @@ SELECT jsonb_build_object(
 # The rows as JSON, so that columns that only newer servers have are simply absent on older ones.
 
 _COLUMNS = """
-SELECT a.attname::text, a.atttypid::bigint, a.atttypmod
+SELECT a.attname::text, a.atttypid::bigint, a.atttypmod,
+    a.attnotnull OR (SELECT typnotnull FROM pg_type WHERE oid = a.atttypid)
 FROM pg_attribute a
 JOIN pg_class c ON c.oid = a.attrelid
 JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE n.nspname = %s AND c.relname = %s AND a.attnum > 0 AND NOT a.attisdropped
 ORDER BY a.attnum
+"""
+
+_REQUIRED = """
+SELECT a.attname::text FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
+WHERE a.attrelid = %s AND a.attnum > 0 AND (a.attnotnull OR t.typnotnull)
 """
 
 _BASE_TYPES = """
@@ -293,6 +299,17 @@ def base_types(connection: Connection, columns: Sequence[Column]) -> Mapping[int
     with errors_mapped("Reading the columns' types"):
         found = connection.execute(_BASE_TYPES, (asked,)).fetchall()
     return {asked: BaseType(*described) for asked, *described in found}
+
+
+def required(connection: Connection, table: int) -> frozenset[str]:
+    """Return the columns that are NOT NULL of the table with this object id.
+
+    Raises:
+        SourceUnavailable: the connection was lost.
+    """
+    with errors_mapped("Reading which columns are NOT NULL"):
+        found = connection.execute(_REQUIRED, (table,)).fetchall()
+    return frozenset(name for (name,) in found)
 
 
 def _is_standby(connection: Connection) -> bool:

@@ -21,7 +21,7 @@ from cdc_sms.sources.postgres.connection import (
     take_bytes_as_they_are,
 )
 from cdc_sms.sources.postgres.pgoutput import Column, Decoder, status_update
-from cdc_sms.sources.postgres.slot import NewSlot, Slot, base_types
+from cdc_sms.sources.postgres.slot import NewSlot, Slot, base_types, required
 from cdc_sms.sources.postgres.snapshot import BATCH_BYTES, BATCH_ROWS, Snapshot
 from cdc_sms.sources.postgres.values import FIRST_USER_TYPE, BaseType
 from cdc_sms.sources.postgres.watch import Watch
@@ -98,7 +98,10 @@ class PostgresSource:
             return PostgresLog(
                 wire,
                 decoder=Decoder(
-                    key=catalogue.key, slot=self._capture.slot, base_types=self._base_types
+                    key=catalogue.key,
+                    slot=self._capture.slot,
+                    base_types=self._base_types,
+                    required=self._required,
                 ),
                 snapshot=snapshot,
                 watch=Watch(
@@ -123,6 +126,10 @@ class PostgresSource:
             return {}
         with closing(connect(self._source)) as connection:
             return base_types(connection, columns)
+
+    def _required(self, table: int) -> frozenset[str]:
+        with closing(connect(self._source)) as connection:
+            return required(connection, table)
 
 
 class PostgresLog:

@@ -62,12 +62,18 @@ class BaseType(NamedTuple):
     is_array: bool = False
 
 
-def converter(base: BaseType) -> Converter | None:
+def converter(base: BaseType, *, is_required: bool = False) -> Converter | None:
     """Return what turns a column's values into Debezium's JSON values.
+
+    Args:
+        base: the column's type.
+        is_required: the column is NOT NULL: a ``name`` that is lost is then an empty text.
 
     Returns:
         None where Debezium leaves columns of the type out.
     """
+    if base.id == NAME and is_required:
+        return _emptied
     if base.id >= FIRST_USER_TYPE:
         return _of_the_database(base)
     element = _ELEMENTS.get(base.id)
@@ -82,10 +88,15 @@ def _built_in(type_id: int, modifier: int) -> Converter | None:
 
 
 def _of_the_database(base: BaseType) -> Converter | None:
-    """Return the converter of an enum or of an extension's type, or of an array of them."""
-    found: Converter | None = _text if base.kind == "e" else None
-    if base.kind == "b":
-        found = _OF_EXTENSIONS.get(base.name)
+    """Return the converter of an enum or of an extension's type, or of an array of them.
+
+    Debezium goes by the name: what else is called so has no value that it can read, or is text.
+    """
+    found = _OF_EXTENSIONS.get(base.name)
+    if base.kind == "e" and found is None:
+        found = _text
+    if base.kind != "b" and found is not None and found is not _text:
+        return _lost
     if found is None or not base.is_array:
         return found
     return arrays.array(found, is_text=True, takes_null=base.name in {"hstore", "citext"})
@@ -202,17 +213,22 @@ def _date(raw: bytes) -> int:
 
 
 def _timestamp_us(raw: bytes) -> int:
+    return _in_a_long(_exact_us(raw))
+
+
+def _timestamp_ms(raw: bytes) -> int:
+    return _exact_us(raw) // 1000
+
+
+def _exact_us(raw: bytes) -> int:
+    """Return microseconds since 1970, which may be more than 64 bits hold."""
     text = raw.decode()
     try:
         since = datetime.fromisoformat(text) - _EPOCH
     except ValueError:
         infinite = _INFINITE_TIMESTAMPS_US.get(text)
-        return _in_a_long(_far_moment_us(text)) if infinite is None else infinite
+        return _far_moment_us(text) if infinite is None else infinite
     return since.days * _DAY_US + since.seconds * 1_000_000 + since.microseconds
-
-
-def _timestamp_ms(raw: bytes) -> int:
-    return _timestamp_us(raw) // 1000
 
 
 def _timestamp(digits: int) -> Converter:
@@ -248,7 +264,9 @@ def _in_a_long(microseconds: int) -> int:
     """
     if microseconds <= _MAX_LONG:
         return microseconds
-    return microseconds % 1_000_000 - _MAX_LONG - 2
+    fraction = microseconds % 1_000_000
+    held = min(microseconds - fraction, _MAX_LONG) + fraction
+    return held if held <= _MAX_LONG else held - 2**64
 
 
 def _clock_us(text: str) -> int:
@@ -323,6 +341,11 @@ def _lost(_raw: bytes) -> None:
     """Lose a value: Debezium has no rule for a ``name``, and takes a ``bit[]`` for one bit."""
 
 
+def _emptied(_raw: bytes) -> str:
+    """Lose a ``name`` that may not be null."""
+    return ""
+
+
 def _old_vector(raw: bytes) -> list[object] | None:
     """Lose an ``oidvector`` or ``int2vector``: to Debezium an array without brackets."""
     return [] if raw else None
@@ -343,12 +366,13 @@ def _timetz_in_array(_alone: Converter, _modifier: int) -> Converter:
 
 
 def _timestamp_in_array(alone: Converter, modifier: int) -> Converter:
-    unit = 1000 if 0 <= modifier <= 3 else 1
+    in_milliseconds = 0 <= modifier <= 3
 
     def convert(raw: bytes) -> object:
         if raw.decode() in _INFINITE_TIMESTAMPS_US:
             return alone(raw)
-        return arrays.timestamp_us(raw, alone=_timestamp_us) // unit
+        exact = arrays.timestamp_us(raw, alone=_exact_us)
+        return exact // 1000 if in_milliseconds else _in_a_long(exact)
 
     return convert
 
@@ -430,7 +454,7 @@ _TEXTS = frozenset(type_id for type_id, convert in _PLAIN.items() if convert is 
 
 _IN_ARRAYS: Mapping[int, Callable[[Converter, int], Converter]] = {
     DATE: lambda alone, _: arrays.dates(alone),
-    TIMESTAMPTZ: lambda alone, _: arrays.zoned_timestamps(alone),
+    TIMESTAMPTZ: lambda alone, modifier: arrays.zoned_timestamps(alone, _digits(modifier)),
     TIMESTAMP: _timestamp_in_array,
     TIME: _time_in_array,
     TIMETZ: _timetz_in_array,

@@ -147,6 +147,27 @@ insert into times values
     '00:00:00.000001', '1 sec', '1 year', '1 year', '1 day', '1 sec', '1:00'
 );
 
+-- At the ends of 64 bits, alone and in arrays; keys that stand for infinity.
+create table far_times (
+    id timestamp primary key, c_0 timestamp(0), c_3 timestamp(3), c_4 timestamp(4), c_6 timestamp, c_zoned_0 timestamptz(0)[], c_zoned_3 timestamptz(3)[], c_zoned_6 timestamptz[],
+    c_list_0 timestamp(0)[], c_list_3 timestamp(3)[], c_list_6 timestamp[]
+);
+insert into far_times values
+('infinity', '294276-12-31 23:59:59', '294276-12-31 23:59:59.999', '294276-12-31 23:59:59.9999', '294276-12-31 23:59:59.999999', '{-infinity}', '{-infinity,0044-03-15 00:00:00.5+00 BC}', '{-infinity,294276-12-31 23:59:59.999999+00}',
+    '{294276-12-31 23:59:59}', '{294276-12-31 23:59:59.999}', '{294276-12-31 23:59:59.999999,-infinity}'),
+('-infinity', '294247-01-10 04:00:54', '294247-01-10 04:00:54.775', '294247-01-10 04:00:54.7758', '294247-01-10 04:00:54.775807', '{infinity}', '{infinity}', '{infinity}', '{294247-01-10 04:00:55}', '{294247-01-10 04:00:54.776}', '{294247-01-10 04:00:54.775807,294247-01-10 04:00:54.775808}'),
+('2026-11-24', '294247-01-10 04:00:55', '294247-01-10 04:00:55.9', '294247-01-10 04:00:54.7759', '294247-01-10 04:00:55', null, null, null, '{4714-11-24 BC}', '{4714-11-24 00:00:00.001 BC}', '{294247-01-10 04:00:55,294247-01-10 04:00:54.999999}'),
+('2026-11-25', '4714-11-24 BC', '4714-11-24 00:00:00.001 BC', '4714-11-24 00:00:00.0001 BC', '294247-01-10 04:00:54.775808', null, null, null, null, null, null);
+create domain required_name as name not null;
+create table names (id integer primary key, c_name name not null, c_domain required_name, c_default name not null default 'a', c_none name);
+insert into names values (1, 'a', 'b', default, 'c'), (2, '', '', '', null);
+create table keyed_by_name (a name, b integer, primary key (b, a));
+insert into keyed_by_name values ('a', 1);
+create table keyed_by_double (id double precision primary key);
+insert into keyed_by_double values (5e-324), (-5e-324), (6.351783550692849e16), (4.35), (1e23);
+create table keyed_by_real (id real primary key, c_texts text[] not null);
+insert into keyed_by_real values (8.79464e12, '{}'), (3.2870945e9, '{{a,b},{c,d}}'), (0.1, '{a}');
+
 -- Bits, addresses, geometry, ranges, identifiers.
 create table others (
     id uuid primary key default 'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11',
@@ -387,6 +408,44 @@ create unlogged table unlogged (id integer primary key);
 insert into unlogged values (1);
 create temporary table temporary (id integer primary key);
 insert into temporary values (1);
+
+-- What a session sets, statements that do more than they say, types by names of others.
+create table sessions (id integer primary key, c_text text, c_zoned timestamptz default '2026-11-24 05:47:11.5+00', c_bytes bytea default '\x00ff', c_interval interval default '1 mon -1 day 00:00:01.5', c_double double precision default 0.1);
+set standard_conforming_strings = off;
+set escape_string_warning = off;
+insert into sessions values (1, 'it\'s; one'), (2, 'a \\ b');
+set standard_conforming_strings = on;
+set timezone = 'Asia/Kathmandu';
+set datestyle = 'German';
+set intervalstyle = 'iso_8601';
+set bytea_output = 'escape';
+set extra_float_digits = -15;
+insert into sessions values (3, 'it\'), (4, U&'d\0061t\+000061; "'), (5, $a$ $$;$a$);
+insert into sessions values (6, null, '25.12.2026 10:00:00', E'\\001', 'P1Y2M3DT4H5M6.5S', 1e-5);
+reset all;
+insert into sessions values (7, 'reset');
+create function change_sessions() returns integer language plpgsql as $$ begin alter table sessions drop constraint sessions_pkey, add primary key (id, c_zoned); return 1; end $$;
+insert into sessions values (8, 'before');
+select change_sessions();
+insert into sessions values (9, 'after');
+begin;
+alter table sessions rename c_text to "c text";
+insert into sessions values (10, 'renamed');
+commit;
+copy sessions to stdout;
+create schema before_renaming;
+create table before_renaming.schemas (id integer primary key);
+insert into before_renaming.schemas values (1);
+alter schema before_renaming rename to after_renaming;
+insert into after_renaming.schemas values (2);
+create schema of_others;
+create type of_others.vector as (x integer, y integer);
+create type of_others.ltree as (x integer);
+create type of_others.geometry as enum ('round');
+create domain of_others.uuid as text;
+create type of_others.date as enum ('today');
+create table of_others.named (id integer primary key, a of_others.vector, b of_others.ltree, c of_others.geometry, d of_others.uuid, e of_others.date);
+insert into of_others.named values (1, '(1,2)', '(1)', 'round', 'u', 'today');
 
 -- Every type that the server itself has, and those of its information schema.
 do $do$

@@ -32,6 +32,7 @@ SETTINGS = {
     "max_replication_slots": "40",
     "max_wal_senders": "40",
     "max_connections": "200",
+    "max_prepared_transactions": "20",
     "password_encryption": "scram-sha-256",
     "timezone": "UTC",
     "log_line_prefix": "%m [%p] %q%u@%d/%a ",

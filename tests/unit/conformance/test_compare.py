@@ -69,6 +69,35 @@ def test_a_key_of_other_bytes_is_told() -> None:
     assert told(ours, records()) == {"key"}
 
 
+@pytest.mark.parametrize(
+    ("ours", "theirs", "is_told"),
+    [
+        pytest.param('{"id":6.351783550692849E16}', '{"id":6.3517835506928488E16}', False,
+                     id="a double with a digit more"),
+        pytest.param('{"id":6.351783550692849E16}', '{"id":6.351783550692850E16}', True,
+                     id="another double"),
+        pytest.param('{"a":"1.0","r":8.79464E12}', '{"a":"1.0","r":8.7946402E12}', False,
+                     id="a real with a digit more"),
+        pytest.param('{"a":"1.0","r":1.5}', '{"a":"1.00","r":1.5}', True,
+                     id="a text like a number"),
+        pytest.param('{"id":["{a,b}"]}', '{"id":["[Ljava.lang.String;@359111aa"]}', False,
+                     id="an array in an array of texts"),
+        pytest.param('{"id":["é"]}', r'{"id":["\u00e9"]}', True, id="a text with an escape"),
+    ],
+)  # fmt: skip
+def test_keys_may_differ_in_what_java_makes_of_floats_and_arrays(
+    ours: str, theirs: str, *, is_told: bool
+) -> None:
+    mine = [replace(record, key=ours.encode()) for record in records()]
+    others = [replace(record, key=theirs.encode(), partition=99) for record in records()]
+
+    found = compare(mine, others, reals=[(mine[0].table, "r")]).differences
+
+    assert {difference.field for difference in found} == (
+        {"key", "partition"} if is_told else set()
+    )
+
+
 def test_another_partition_is_told() -> None:
     ours = [replace(r, partition=r.partition + 1) for r in records()]
 

@@ -27,6 +27,18 @@ def cut(text: str, *, mysql: bool = False) -> list[str]:
         ),
         pytest.param("begin; a; end; b", ["begin", "a", "end", "b"], id="a transaction"),
         pytest.param("\\set x 1\na;\n\\echo b;\nc", ["a", "c"], id="commands of psql"),
+        pytest.param(r"set standard_conforming_strings = off; a '\';'; reset all; b '\'; c",
+                     ["set standard_conforming_strings = off", r"a '\';'", "reset all",
+                      r"b '\'", "c"],
+                     id="backslashes that mean something for a while"),
+        pytest.param(r"set local standard_conforming_strings to 'off'; a '\';'; commit; b '\'; c",
+                     ["set local standard_conforming_strings to 'off'", r"a '\';'", "commit",
+                      r"b '\'", "c"], id="… until the transaction ends"),
+        pytest.param(f"/*{'x' * 3000}*/ create /* ; */ procedure p() begin atomic a; end; b",
+                     [f"/*{'x' * 3000}*/ create /* ; */ procedure p() begin atomic a; end", "b"],
+                     id="a body behind comments"),
+        pytest.param("copy (select 'from stdin') to stdout;\na",
+                     ["copy (select 'from stdin') to stdout", "a"], id="a copy to the client"),
         pytest.param("a$1; b", ["a$1", "b"], id="a dollar in a name"),
     ],
 )  # fmt: skip
@@ -108,3 +120,21 @@ def test_a_statement_tells_what_it_may_do(
     said = (statement.may_write, statement.may_change_tables, statement.may_remove)
 
     assert said == (writes, changes, removes)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        pytest.param("begin isolation level serializable", {"begins"}, id="a beginning"),
+        pytest.param("rollback and chain", {"ends"}, id="an end"),
+        pytest.param("rollback to savepoint a", set(), id="no end"),
+        pytest.param("select f()", {"calls"}, id="a call"),
+        pytest.param("create or replace function f() …", {"makes_routine"}, id="a function"),
+        pytest.param("copy t to stdout", {"copies_out"}, id="a copy to the client"),
+    ],
+)
+def test_a_statement_tells_what_it_is(text: str, said: set[str]) -> None:
+    statement = Statement(1, 1, text)
+    names = ("begins", "ends", "calls", "makes_routine", "copies_out")
+
+    assert {name for name in names if getattr(statement, name)} == said

@@ -28,6 +28,7 @@ def _column(kind: str, **says: Any) -> KeyColumn:
         (types.FLOAT(), _column("float")),
         (types.DOUBLE(), _column("float")),
         (types.VARCHAR(40), _column("text")),
+        (types.String(), _column("other")),  # PostgreSQL's name
         (types.UUID(), _column("uuid")),
         (types.BOOLEAN(), _column("boolean")),
         (types.DATE(), _column("date")),

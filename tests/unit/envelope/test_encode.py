@@ -88,6 +88,14 @@ def test_the_sequence_is_two_positions_as_text() -> None:
     ) == [None, "300"]  # fmt: skip
 
 
+def test_a_replicated_row_says_where_it_comes_from() -> None:
+    replicated = row(1, "+48", "x", transaction=Transaction(7, 1_000_001, 200, ('an "origin"', 9)))
+
+    source = value_of(encoder().encode(replicated, now_us=NOW_US))["source"]
+
+    assert (source["origin"], source["origin_lsn"]) == ('an "origin"', 9)
+
+
 def test_a_row_of_a_snapshot_says_so() -> None:
     read = row(1, "+48", "x", operation=Operation.READ, transaction=Transaction(None, 5, None))
 
@@ -162,6 +170,16 @@ def test_an_undecodable_key_becomes_a_record_without_key_that_holds_its_bytes() 
     assert record.trimmed == UNDECODABLE
     assert value_of(record)["undecodable"] == {"id": "//4="}
     assert value_of(record)["source"]["lsn"] == 300
+
+
+@pytest.mark.parametrize(
+    ("number", "written"),
+    [(1.0, "1.0"), (1e7, "1.0E7"), (9e-4, "9.0E-4"), (5e-324, "4.9E-324"), (-5e-324, "-4.9E-324")],
+)
+def test_a_double_in_a_key_is_written_as_java_prints_it(number: float, written: str) -> None:
+    record = encoder().encode(row(number, "+48", "x"), now_us=NOW_US)
+
+    assert record.key == f'{{"id":{written}}}'.encode()
 
 
 def test_records_come_in_the_rows_order() -> None:

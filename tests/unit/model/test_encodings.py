@@ -386,6 +386,16 @@ def test_timestamps_with_a_time_zone_are_read_in_utc(value: object, hint: str | 
             id="a timestamp finer than microseconds",
         ),
         pytest.param(
+            9_223_372_036_825_200_000, _column("timestamp"), None, "infinity", id="infinity"
+        ),
+        pytest.param(
+            -9_223_372_036_832_400,
+            _column("timestamp", precision=3),
+            None,
+            "infinity",
+            id="infinity in milliseconds",
+        ),
+        pytest.param(
             "2026-11-24T05:47:11.1234567Z",
             _column("timestamp"),
             None,

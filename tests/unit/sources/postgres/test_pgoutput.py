@@ -56,7 +56,7 @@ def keepalive(wal_end: int, *, reply_requested: bool = False) -> bytes:
 
 
 def taken(*messages: bytes, key: tuple[str, ...] = ("id",)) -> Batch:
-    decoder = Decoder(key=key, slot="ours", base_types=lambda _columns: {})
+    decoder = Decoder(key=key, slot="ours", base_types=lambda _: {}, required=lambda _: ())
     batch = Batch()
     for message in messages:
         decoder.take(message, batch)
@@ -135,7 +135,7 @@ def test_messages_of_others_are_no_heartbeat(foreign: bytes) -> None:
 
 @pytest.mark.parametrize("requested", [True, False])
 def test_a_keepalive_says_whether_a_reply_is_due(requested: bool) -> None:
-    decoder = Decoder(key=("id",), slot="ours", base_types=lambda _columns: {})
+    decoder = Decoder(key=("id",), slot="ours", base_types=lambda _: {}, required=lambda _: ())
 
     assert decoder.take(keepalive(1, reply_requested=requested), Batch()) is requested
 
@@ -148,6 +148,31 @@ def test_a_row_carries_its_transaction_and_the_end_of_the_one_before() -> None:
         id=8, committed_us=946_684_800_000_005, former_position=300
     )
     assert (row.position, list(row.values)) == (100, [1, None])
+
+
+def test_a_replicated_transactions_rows_say_where_they_come_from() -> None:
+    origin = data(b"O" + struct.pack(">Q", 77) + b"elsewhere\0")
+
+    batch = taken(
+        begin(), origin, COLUMNS, insert(b"1", None), commit(), begin(), insert(b"2", None)
+    )
+
+    assert [row.transaction.origin for row in batch.rows] == [("elsewhere", 77), None]  # type: ignore[union-attr]
+
+
+def test_a_name_that_may_not_be_null_is_known_from_the_catalogue() -> None:
+    asked: list[int] = []
+
+    def required(table: int) -> set[str]:
+        asked.append(table)
+        return {"id"}
+
+    decoder = Decoder(key=("id",), slot="ours", base_types=lambda _: {}, required=required)
+    batch = Batch()
+    for told in (begin(), relation(("id", 19), ("body", 19)), insert(b"a", b"b")):
+        decoder.take(told, batch)
+
+    assert (list(batch.rows[0].values), asked) == (["", None], [RELATION_ID])
 
 
 def test_a_changed_table_is_decoded_as_it_was_when_the_row_was_written() -> None:

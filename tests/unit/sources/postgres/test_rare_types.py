@@ -10,6 +10,7 @@ from cdc_sms.sources.postgres.values import (
     FIRST_USER_TYPE,
     INTERVAL,
     MONEY,
+    NAME,
     NUMERIC,
     OIDVECTOR,
     POINT,
@@ -18,6 +19,8 @@ from cdc_sms.sources.postgres.values import (
     BaseType,
     converter,
 )
+
+TIMESTAMP_ARRAY = 1115
 
 
 def converted(written: str, type_id: int, modifier: int = -1, **described: Any) -> object:
@@ -123,12 +126,52 @@ def test_a_numeric_of_negative_scale_has_as_many_zeros_as_debezium_reads_of_it()
     assert converted("12300", NUMERIC, modifier) == "12300." + "0" * 2046
 
 
-def test_a_timestamp_behind_the_last_of_64_bits_goes_on_from_their_other_end() -> None:
-    assert converted("294276-12-31 23:59:59.999999", TIMESTAMP) == -9_223_372_036_853_775_810
+@pytest.mark.parametrize(
+    ("written", "modifier", "expected"),
+    [
+        pytest.param("294247-01-10 04:00:54.775807", -1, 2**63 - 1, id="the last"),
+        pytest.param("294247-01-10 04:00:54.775808", -1, -(2**63), id="the one after it"),
+        pytest.param("294247-01-10 04:00:55", -1, 2**63 - 1, id="a second that stops at the end"),
+        pytest.param("294276-12-31 23:59:59.999999", -1, -9_223_372_036_853_775_810,
+                     id="what is added to such a second"),
+        pytest.param("294276-12-31 23:59:59.999", 3, 9_224_318_015_999_999, id="milliseconds"),
+    ],
+)  # fmt: skip
+def test_a_timestamp_behind_the_last_of_64_bits_goes_on_from_their_other_end(
+    written: str, modifier: int, expected: int
+) -> None:
+    assert converted(written, TIMESTAMP, modifier) == expected
+    assert converted(f'{{"{written}"}}', TIMESTAMP_ARRAY, modifier) == [expected]
+
+
+def test_an_infinite_interval_is_none() -> None:
+    assert (converted("infinity", INTERVAL), converted("-infinity", INTERVAL)) == (0, 0)
 
 
 def test_what_debezium_loses_is_null_or_empty() -> None:
     assert (converted("1 2", OIDVECTOR), converted("", OIDVECTOR)) == ([], None)
+
+
+def test_a_name_is_lost_and_empty_where_it_may_not_be_null() -> None:
+    required = converter(BaseType(NAME, -1), is_required=True)
+
+    assert required is not None
+    assert (converted("a", NAME), required(b"a")) == (None, "")
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "is_array", "expected"),
+    [
+        pytest.param("ltree", "c", False, "(1,2)", id="a composite type, read as text"),
+        pytest.param("vector", "c", False, None, id="a composite type, read as numbers"),
+        pytest.param("geometry", "e", False, None, id="an enum, read as binary"),
+        pytest.param("hstore", "d", True, None, id="an array of domains"),
+    ],
+)
+def test_a_type_is_read_by_its_name_whatever_it_is(
+    name: str, kind: str, is_array: bool, expected: object
+) -> None:
+    assert converted("(1,2)", 99_999, name=name, kind=kind, is_array=is_array) == expected
 
 
 @pytest.mark.parametrize(
@@ -145,7 +188,6 @@ def test_what_debezium_loses_is_null_or_empty() -> None:
         pytest.param(BaseType(99_999, -1, "span", "r"), id="a range of somebody's own"),
         pytest.param(BaseType(99_999, -1, "cube"), id="a type of an extension"),
         pytest.param(BaseType(99_999, -1, "whole", "d", is_array=True), id="an array of a domain"),
-        pytest.param(BaseType(99_999, -1, "hstore", "c"), id="a composite type by a known name"),
     ],
 )
 def test_a_type_without_a_rule_is_left_out(base: BaseType) -> None:
