@@ -1,5 +1,6 @@
 """A provider that is away, that answers badly, or that lets us in no more."""
 
+import os
 import time
 from collections import Counter
 from threading import Event
@@ -146,6 +147,7 @@ def long_outage(site: Site) -> None:
         within_s=60 + 2 * outage_s,
     )
     seen_rate = (rows - before) / (time.monotonic() - begun_at)
+    load = os.getloadavg()[0]  # a machine busy with other work misses the rate for that alone
     site.rest()
     third = len(memory) // 3
     early, late = max(memory[:third]), max(memory[-third:])
@@ -159,7 +161,7 @@ def long_outage(site: Site) -> None:
     site.promise(
         "everything is sent at the configured rate",
         0.6 * RATE <= seen_rate <= 1.1 * RATE,
-        seen=f"{seen_rate:.0f} messages/s",
+        seen=f"{seen_rate:.0f} messages/s at a load of {load:.1f} on {os.cpu_count()} processors",
     )
     _nothing_burnt(site, flow, rows=rows)
 
