@@ -38,6 +38,7 @@ from cdc_sms.config.settings import TableSettings
 from cdc_sms.databases.dialects.base import Snapshot
 from cdc_sms.databases.engine import classified, dialect_of, is_lost
 from cdc_sms.databases.expressions import (
+    AlikeText,
     AsType,
     Now,
     ReadBy,
@@ -162,11 +163,15 @@ class BusinessTable:
             for c in wanted
         ]
         by_name = {c.name: c for c in columns}
+        dialect = dialect_of(connection)
+        for column, collation in dialect.collations(connection, schema, name).items():
+            type_ = by_name[column].type if column in by_name else None
+            if isinstance(type_, String):
+                type_.collation = collation
         _check_identity(by_name, settings)
         _check_stays(connection, settings)
         _check_words(by_name, settings)
         table = Table(name, MetaData(), *columns, schema=schema)
-        dialect = dialect_of(connection)
         return cls(
             table,
             settings,
@@ -438,11 +443,12 @@ def _new_value(given: ColumnElement[Any], target: Column[Any], *, is_note: bool)
     """
     if is_note:
         length = _length(target.type)
-        note = given if length is None else func.left(given, length)
+        fitting = given if length is None else func.left(given, length)
+        note = AlikeText(fitting, type_=target.type)
         cleared = [(given == "", None)] if target.nullable else []
         return case((given.is_(None), target), *cleared, else_=note)
     is_text = isinstance(target.type, String) and not isinstance(target.type, types.Enum)
-    return given if is_text else AsType(given, type_=target.type)
+    return AlikeText(given, type_=target.type) if is_text else AsType(given, type_=target.type)
 
 
 def _length(type_: types.TypeEngine[Any]) -> int | None:

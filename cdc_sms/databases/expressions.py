@@ -124,6 +124,21 @@ class AsType(GenericFunction[Any]):
     inherit_cache = True
 
 
+class AlikeText(GenericFunction[Any]):
+    """A text as one of a business column's character set and collation.
+
+    So that both can stand in one expression: two columns of different collations can't on MySQL
+    and MariaDB. Elsewhere it is the text itself.
+
+    Args:
+        text: any.
+        type_: the column's, a text.
+    """
+
+    package = "cdc_sms"
+    inherit_cache = True
+
+
 class NewestFirst(GenericFunction[Any]):
     """An order: the greatest value first, and NULL last."""
 

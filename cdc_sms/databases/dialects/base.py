@@ -131,6 +131,10 @@ class Dialect(Protocol):
     def is_transactional(self, connection: Connection, schema: str, table: str) -> bool:
         """Say whether what a transaction writes to a table is undone when it is rolled back."""
 
+    def collations(self, connection: Connection, schema: str, table: str) -> dict[str, str]:
+        """Return the collations of text columns, where texts of a statement must be given them."""
+        ...
+
     def changing_columns(self, connection: Connection, schema: str, table: str) -> set[str]:
         """Return the columns that an UPDATE of others changes as well, by their declaration."""
 

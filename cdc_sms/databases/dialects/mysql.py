@@ -21,6 +21,7 @@ from cdc_sms.config.mysql_dsn import driver_arguments, parse
 from cdc_sms.config.settings import SourceSettings
 from cdc_sms.databases.dialects.base import FAR_PAST, Slot, Snapshot
 from cdc_sms.databases.expressions import (
+    AlikeText,
     AsType,
     BinaryText,
     FromHex,
@@ -97,7 +98,7 @@ def _from_hex(element: FromHex, compiler: SQLCompiler, **kw: Any) -> str:
 
 @compiles(AsType, "mysql", "mariadb")
 def _as_type(element: AsType, compiler: SQLCompiler, **kw: Any) -> str:
-    """Convert; texts stay as they are, and take the column's own comparison."""
+    """Convert; texts take the column's own comparison."""
     given = compiler.process(element.clauses, **kw)
     match element.type:
         case types.LargeBinary() | types._Binary():  # noqa: SLF001 - what BINARY is
@@ -117,7 +118,23 @@ def _as_type(element: AsType, compiler: SQLCompiler, **kw: Any) -> str:
         case types.Time():
             return f"CAST({given} AS TIME(6))"
         case _:
-            return given
+            return _alike(given, element.type)
+
+
+@compiles(AlikeText, "mysql", "mariadb")
+def _alike_text(element: AlikeText, compiler: SQLCompiler, **kw: Any) -> str:
+    return _alike(compiler.process(element.clauses, **kw), element.type)
+
+
+def _alike(given: str, type_: types.TypeEngine[Any]) -> str:
+    """Write a text in a column's own character set and collation, where those are known.
+
+    What the character set lacks becomes a question mark.
+    """
+    collation = type_.collation if isinstance(type_, types.String) else None
+    if collation is None:
+        return given
+    return f"CONVERT({given} USING {collation.partition('_')[0]}) COLLATE {collation}"
 
 
 @compiles(NewestFirst, "mysql", "mariadb")
@@ -268,7 +285,7 @@ class Mysql:
         Nobody maps such a column; but SQLAlchemy fails on a ``VECTOR(3)`` beside those that are.
         """
         known = sqlalchemys.ischema_names  # type: ignore[attr-defined]
-        read_as_text = {"inet4": types.String, "inet6": types.String}
+        read_as_text = {"inet4": types.VARCHAR, "inet6": types.VARCHAR}
         sqlalchemys.ischema_names = _Types({**known, **read_as_text})  # type: ignore[attr-defined]
 
     def connect(self, source: SourceSettings, *, role: str) -> "pymysql.Connection[Any]":
@@ -367,6 +384,16 @@ class Mysql:
             " WHERE tables.table_schema = :schema AND tables.table_name = :table"
         )
         return bool(connection.execute(statement, {"schema": schema, "table": table}).scalar())
+
+    def collations(self, connection: Connection, schema: str, table: str) -> dict[str, str]:
+        """Return the collation of each text column: its name begins with the character set's."""
+        statement = text(
+            "SELECT column_name AS name, collation_name AS collation"
+            " FROM information_schema.columns"
+            " WHERE table_schema = :schema AND table_name = :table AND collation_name IS NOT NULL"
+        )
+        found = connection.execute(statement, {"schema": schema, "table": table})
+        return {row.name: row.collation for row in found}
 
     def changing_columns(self, connection: Connection, schema: str, table: str) -> set[str]:
         """Return those that are declared ON UPDATE."""

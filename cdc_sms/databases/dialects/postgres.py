@@ -30,6 +30,7 @@ from cdc_sms.config.settings import SourceSettings
 from cdc_sms.databases.dialects.base import FAR_FUTURE, FAR_PAST, Slot
 from cdc_sms.databases.dialects.base import Snapshot as AnySnapshot
 from cdc_sms.databases.expressions import (
+    AlikeText,
     AsType,
     BinaryText,
     FromHex,
@@ -108,6 +109,11 @@ def _as_type(element: AsType, compiler: SQLCompiler, **kw: Any) -> str:
     if isinstance(element.type, types.LargeBinary):
         return f"decode({text}, 'hex')"
     return f"CAST({text} AS {compiler.dialect.type_compiler_instance.process(element.type)})"
+
+
+@compiles(AlikeText, "postgresql")
+def _alike_text(element: AlikeText, compiler: SQLCompiler, **kw: Any) -> str:
+    return compiler.process(element.clauses, **kw)
 
 
 @compiles(NewestFirst, "postgresql")
@@ -221,6 +227,11 @@ class Postgres:
         """Say that every table is."""
         del connection, schema, table
         return True
+
+    def collations(self, connection: Connection, schema: str, table: str) -> dict[str, str]:
+        """Return none: a text of a statement takes the column's."""
+        del connection, schema, table
+        return {}
 
     def changing_columns(self, connection: Connection, schema: str, table: str) -> set[str]:
         """Return none: a trigger may change them, and that can't be known."""
