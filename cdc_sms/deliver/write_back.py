@@ -135,8 +135,9 @@ class WriteBack:
                     )
             except LockTimeout:
                 break  # to try again would wait for the same lock
-            except RowRefused:
-                continue
+            except RowRefused as refusal:
+                facts = {"reason": refusal.message, "rows": len(owing)}
+                _log.warning("write_back.refused", extra=facts)
             except exc.SQLAlchemyError as error:
                 if is_lost(error) or isinstance(classified(error), RepeatTransaction):
                     raise

@@ -71,7 +71,9 @@ def what_it_waits_for(message: Delivery, row: BusinessRow | None, around: Surrou
     if message.owes_write:
         times = f", which failed {message.write_failures} times" if message.write_failures else ""
         return Waits(
-            f"Its row's status to be written{times}.", "deliver tries again while it is locked"
+            f"Its row's status to be written{times}.",
+            "deliver tries again while the row is locked, or refuses it (write_back.refused in "
+            "its log says why)",
         )
     if message.state.is_final:
         return _of_final(message)

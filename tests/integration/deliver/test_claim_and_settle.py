@@ -138,7 +138,9 @@ def test_write_back_to_a_held_row_is_owed_and_repeated(desk: Bench) -> None:
     assert not desk.state(claim.message.id)["owes_write"]
 
 
-def test_row_that_refuses_its_status_harms_no_other(desk: Bench) -> None:
+def test_row_that_refuses_its_status_harms_no_other_and_the_log_says_why(
+    desk: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
     keys = [desk.insert(text) for text in ("one", "guarded", "three", "four")]
     claims = desk.claim(*keys)
     for statement in GUARDS[desk.business.source]:
@@ -151,6 +153,7 @@ def test_row_that_refuses_its_status_harms_no_other(desk: Bench) -> None:
     assert [desk.state(claim.message.id)["owes_write"] for claim in claims] == [
         False, True, False, False,
     ]  # fmt: skip
+    assert "write_back.refused" in caplog.messages
 
 
 def test_row_that_the_business_cancelled_meanwhile_keeps_its_own_word(desk: Bench) -> None:
