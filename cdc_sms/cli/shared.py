@@ -162,10 +162,16 @@ class Duration(click.ParamType[float]):
     ) -> float:
         """Return it in seconds."""
         text = str(value).strip()
-        amount, unit = text[:-1], _SECONDS.get(text[-1:])
-        if unit is None or not amount.isdecimal():
+        seconds = _seconds(text)
+        if seconds is None:
             self.fail(f"{text!r} is no duration: give 90s, 24h or 3d", param, ctx)
-        return float(int(amount) * unit)
+        return float(seconds)
+
+
+def _seconds(text: str) -> int | None:
+    """Return how many seconds a duration has; None where the text is none."""
+    amount, unit = text[:-1], _SECONDS.get(text[-1:])
+    return int(amount) * unit if unit and amount.isdecimal() else None
 
 
 _SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
@@ -175,7 +181,6 @@ class Moment(click.ParamType[datetime]):
     """A time: ISO 8601 (UTC, where it names no zone), or how long ago: ``90s 30m 2h 3d``."""
 
     name = "time"
-    _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}  # noqa: RUF012 - never changed
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
@@ -184,9 +189,9 @@ class Moment(click.ParamType[datetime]):
         if isinstance(value, datetime):
             return value
         text = str(value).strip()
-        amount, unit = text[:-1], self._UNITS.get(text[-1:])
-        if unit and amount.isdecimal():
-            return datetime.now(UTC) - timedelta(**{unit: int(amount)})
+        ago_s = _seconds(text)
+        if ago_s is not None:
+            return datetime.now(UTC) - timedelta(seconds=ago_s)
         try:
             moment = datetime.fromisoformat(text)
         except ValueError:
