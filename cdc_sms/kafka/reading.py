@@ -4,38 +4,21 @@ Not for the flow: that is ``consumer.py``.
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaError, TopicPartition
 from confluent_kafka import Message as KafkaRecord
 
 from cdc_sms.config.settings import KafkaSettings
-from cdc_sms.errors import BrokerUnavailable, SetupError
-from cdc_sms.kafka.connection import classified, client_settings, error_of, settings_checked
+from cdc_sms.errors import BrokerUnavailable
+from cdc_sms.kafka.asking import answered, partitions_of
+from cdc_sms.kafka.connection import classified, client_settings, settings_checked
 from cdc_sms.kafka.headers import Header
 
-Answer = TypeVar("Answer")
-
 READ_TIMEOUT_S = 30.0
-_LEADER_WAIT_S = 10.0
-_NEWS_WAIT_S = 2.0
-"""How long a new topic may take to be known to the broker that is asked; seconds."""
-_PAUSE_S = 0.1
-_BETWEEN_LEADERS = frozenset(
-    {
-        "_UNKNOWN_PARTITION",  # the client's own list is of a moment ago
-        "_UNKNOWN_TOPIC",
-        "FENCED_LEADER_EPOCH",
-        "LEADER_NOT_AVAILABLE",
-        "NOT_LEADER_FOR_PARTITION",
-        "OFFSET_NOT_AVAILABLE",
-        "UNKNOWN_LEADER_EPOCH",
-        "UNKNOWN_TOPIC_OR_PART",  # by a broker that hasn't heard yet of the partition it leads
-    }
-)
 _SLICE_S = 0.5
 _ALL = 2**53
 _FIRST_SPAN = 500
@@ -217,32 +200,12 @@ class _Reader:
 
     def partitions(self, topic: str, wait_s: float) -> Sequence[int]:
         """Return the topic's partitions."""
-        deadline = time.monotonic() + _NEWS_WAIT_S
-        while not (found := self._partitions(topic, wait_s)):
-            if time.monotonic() > deadline:
-                raise SetupError(
-                    f"The topic {topic} isn't there.", hint="Make it with 'cdc-sms topics'."
-                )
-            time.sleep(_PAUSE_S)
-        return found
-
-    def _partitions(self, topic: str, wait_s: float) -> Sequence[int]:
-        """Return the topic's partitions; none: the broker that was asked knows no such topic."""
-
-        def ask() -> Sequence[int]:
-            found = self._consumer.list_topics(topic, timeout=max(wait_s, 1.0)).topics[topic]
-            if found.error is None:
-                return sorted(found.partitions)
-            if found.error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
-                return []
-            raise KafkaException(found.error)
-
-        return _answered(ask, doing=f"Asking for the topic {topic}")
+        return partitions_of(self._consumer, topic, wait_s=wait_s)
 
     def bounds(self, topic: str, partition: int) -> tuple[int, int]:
         """Return the first offset that is still there, and the one that comes next."""
         where = TopicPartition(topic, partition)
-        return _answered(
+        return answered(
             lambda: self._consumer.get_watermark_offsets(where, timeout=READ_TIMEOUT_S),
             doing=f"Asking for the offsets of {topic}",
         )
@@ -255,7 +218,7 @@ class _Reader:
         start = max(low, high - each)
         if since is not None:
             at = TopicPartition(topic, partition, int(since.timestamp() * 1000))
-            [found] = _answered(
+            [found] = answered(
                 lambda: self._consumer.offsets_for_times([at], timeout=READ_TIMEOUT_S),
                 doing=f"Asking for the offsets of {topic}",
             )
@@ -290,19 +253,6 @@ class _Reader:
                 deadline = time.monotonic() + READ_TIMEOUT_S  # whoever reads may take its time
             if found.offset >= end - 1:
                 ends.pop(found.partition, None)
-
-
-def _answered(ask: Callable[[], Answer], *, doing: str) -> Answer:
-    """Ask, and again while a partition has no leader: a new topic's has none for a moment."""
-    deadline = time.monotonic() + _LEADER_WAIT_S
-    while True:
-        try:
-            return ask()
-        except KafkaException as exception:
-            error = error_of(exception)
-            if error.name() not in _BETWEEN_LEADERS or time.monotonic() > deadline:
-                raise classified(error, doing=doing) from exception
-        time.sleep(_PAUSE_S)
 
 
 def _refuse_if_late(deadline: float, topic: str) -> None:

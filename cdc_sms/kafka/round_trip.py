@@ -7,13 +7,9 @@ from dataclasses import dataclass
 from confluent_kafka import OFFSET_END, Consumer, KafkaError, TopicPartition
 
 from cdc_sms.config.settings import KafkaSettings
-from cdc_sms.errors import BrokerUnavailable, SetupError
-from cdc_sms.kafka.connection import (
-    classified,
-    client_settings,
-    errors_classified,
-    settings_checked,
-)
+from cdc_sms.errors import BrokerUnavailable
+from cdc_sms.kafka.asking import partitions_of
+from cdc_sms.kafka.connection import classified, client_settings, settings_checked
 from cdc_sms.kafka.producer import Delivery, Producer
 
 _SLICE_S = 0.05
@@ -75,16 +71,9 @@ def round_trip(
 
 def _stand_at_end(consumer: Consumer, topic: str, wait_s: float) -> None:
     """Read every partition up to its end, so that the next record is the next one read."""
-    with errors_classified(f"Asking for the topic {topic}"):
-        found = consumer.list_topics(topic, timeout=max(wait_s, 1.0)).topics[topic]
-    if found.error is not None:
-        if found.error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
-            raise SetupError(
-                f"The topic {topic} isn't there.", hint="Make it with 'cdc-sms topics'."
-            )
-        raise classified(found.error, doing=f"Asking for the topic {topic}")
-    consumer.assign([TopicPartition(topic, p, OFFSET_END) for p in found.partitions])
-    left = set(found.partitions)
+    partitions = partitions_of(consumer, topic, wait_s=wait_s)
+    consumer.assign([TopicPartition(topic, p, OFFSET_END) for p in partitions])
+    left = set(partitions)
 
     def stands() -> bool:
         record = consumer.poll(_SLICE_S)

@@ -1,12 +1,13 @@
 """How far a group has come on a topic, asked once for a person; nothing is joined or committed."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Consumer, TopicPartition
 
 from cdc_sms.config.settings import KafkaSettings
-from cdc_sms.errors import SetupError
-from cdc_sms.kafka.connection import client_settings, errors_classified, settings_checked
+from cdc_sms.kafka.asking import answered, partitions_of
+from cdc_sms.kafka.connection import client_settings, settings_checked
 
 _TIMEOUT_S = 30.0
 
@@ -52,21 +53,16 @@ def standing_of(settings: KafkaSettings, topic: str, *, wait_s: float) -> dict[i
     with settings_checked():
         consumer = Consumer(chosen)
     try:
-        with errors_classified(f"Asking for the offsets of {topic}"):
-            return _asked(consumer, topic, wait_s)
+        partitions = partitions_of(consumer, topic, wait_s=wait_s)
+        return answered(
+            lambda: _asked(consumer, topic, partitions), doing=f"Asking for the offsets of {topic}"
+        )
     finally:
         consumer.close()
 
 
-def _asked(consumer: Consumer, topic: str, wait_s: float) -> dict[int, Standing]:
-    found = consumer.list_topics(topic, timeout=max(wait_s, 1.0)).topics[topic]
-    if found.error is not None:
-        if found.error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
-            raise SetupError(
-                f"The topic {topic} isn't there.", hint="Make it with 'cdc-sms topics'."
-            )
-        raise KafkaException(found.error)
-    places = [TopicPartition(topic, partition) for partition in sorted(found.partitions)]
+def _asked(consumer: Consumer, topic: str, partitions: Sequence[int]) -> dict[int, Standing]:
+    places = [TopicPartition(topic, partition) for partition in partitions]
     standing: dict[int, Standing] = {}
     for place in consumer.committed(places, timeout=_TIMEOUT_S):
         low, end = consumer.get_watermark_offsets(

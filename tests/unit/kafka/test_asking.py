@@ -1,10 +1,10 @@
-"""What a look into a topic does with a broker's answers that say: not now."""
+"""What asking about a topic does with a broker's answers that say: not now."""
 
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
 from cdc_sms.errors import BrokerUnavailable, SetupError
-from cdc_sms.kafka import reading
+from cdc_sms.kafka import asking
 
 
 class Failing:
@@ -22,18 +22,18 @@ class Failing:
 def test_a_partition_without_leader_is_asked_again() -> None:
     ask = Failing(KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.UNKNOWN_TOPIC_OR_PART)
 
-    assert reading._answered(ask, doing="Asking") == "answer"
+    assert asking.answered(ask, doing="Asking") == "answer"
 
 
 def test_a_partition_that_gets_no_leader_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reading, "_LEADER_WAIT_S", 0.0)
+    monkeypatch.setattr(asking, "LEADER_WAIT_S", 0.0)
 
     with pytest.raises(BrokerUnavailable, match="Asking failed"):
-        reading._answered(Failing(*[KafkaError.LEADER_NOT_AVAILABLE] * 2), doing="Asking")
+        asking.answered(Failing(*[KafkaError.LEADER_NOT_AVAILABLE] * 2), doing="Asking")
 
 
 def test_a_refusal_is_told_at_once() -> None:
     ask = Failing(KafkaError.TOPIC_AUTHORIZATION_FAILED)
 
     with pytest.raises(SetupError, match="Asking failed"):
-        reading._answered(ask, doing="Asking")
+        asking.answered(ask, doing="Asking")
